@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash disable=SC2034,SC2154 # variables shared with bootstrap
+#
+# Sourced by ../bootstrap: the verb check. Every build, every test, one sum.
+
+passed=0 failed=0 skipped=0 summed=no
+
+summary() {
+	[ $summed = yes ] || failed=$((failed + 1))	# we died on the way
+	say "$passed passed, $failed failed, $skipped skipped"
+	[ $failed -eq 0 ]
+}
+
+# count LABEL COMMAND...: run, and count the step itself as one test.
+count() {
+	if TAIL=60 run "$@"; then passed=$((passed + 1)); else failed=$((failed + 1)); return 1; fi
+}
+
+skip() { say "   $1 ... skipped: $2"; skipped=$((skipped + 1)); }
+
+# build_variant NAME CONFIGURE-ARG...: in build/check/NAME, without running tests.
+build_variant() {
+	local name=$1 dir=$build/check/$1
+	shift
+	count "$name: configure" configure_in "$dir" "$@" &&
+		count "$name: make" make -C "$dir" -j "$jobs" all &&
+		count "$name: make the tests" make -C "$dir" -j "$jobs" check TESTS=
+}
+
+# test_variant NAME: make check, its TAP results added to the sums.
+test_variant() {
+	local name=$1 dir=$build/check/$1 p f s r=0
+	local -a plain=()
+	local results=$dir/test-suite.log
+	[ "$name" != tsan ] || ! setarch "$(uname -m)" -R true 2>/dev/null ||
+		plain=(setarch "$(uname -m)" -R)	# TSan and a wide ASLR do not agree
+	: >"$results"
+	TAIL=0 run "$name: make check" "${plain[@]}" make -C "$dir" -j "$jobs" check || r=1
+	read -r p f s < <(awk '
+		/^# (PASS|XFAIL):/ { p += $3 }
+		/^# (FAIL|XPASS|ERROR):/ { f += $3 }
+		/^# SKIP:/ { s += $3 }
+		/^# ERROR:/ { exit }
+		END { print p + 0, f + 0, s + 0 }' "$results")
+	[ $r -eq 0 ] || [ "$f" -gt 0 ] || f=1
+	say "   $name: $p passed, $f failed, $s skipped"
+	grep -E '^(SKIP|FAIL|XPASS|ERROR): ' "$build/log/$name--make-check.log" | sed 's/^/   | /' || true
+	if [ "$f" -gt 0 ]; then
+		say "   the end of $results:"
+		tail -n 120 "$results" | sed 's/^/   | /'
+	fi
+	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+}
+
+c_files() {
+	git -C "$top" ls-files -z '*.c' '*.h' 2>/dev/null | grep -z . ||
+		(cd "$top" && find . \( -path ./build -o -path ./.git \) -prune -o -name '*.[ch]' -print0)
+}
+
+check_format() (
+	cd "$top" && c_files | xargs -0 -r "clang-format-$clang_format_major" --dry-run --Werror
+)
+
+do_check() {
+	trap summary EXIT
+	local t0=$SECONDS
+	local -a v=()
+	say "== set-up"
+	set_up check
+	say "   libfuse: $fuse_from"
+	say "== gcc"
+	if [ "$fuse_from" = fallback ]; then
+		say "   libfuse with io_uring ... FAILED: see above"
+		failed=$((failed + 1))
+	fi
+	[ ! -d "$fuse_from" ] || v=("--enable-require-features=passthrough,io_uring")
+	! build_variant gcc CC=gcc --enable-werror "${v[@]}" || test_variant gcc
+	say "== clang"
+	build_variant clang CC=clang --enable-werror "${v[@]}" || true
+	if [ -x "$(command -v "clang-format-$clang_format_major")" ]; then
+		count "clang-format" check_format || true
+	else
+		skip "clang-format" "no clang-format-$clang_format_major here"
+	fi
+	if [ -d "$fuse_from" ]; then
+		say "== gcc with the system's libfuse"
+		if (
+			fuse_from=system
+			export PKG_CONFIG_PATH=$system_pkg_config_path
+			build_variant system-libfuse CC=gcc --enable-werror
+		); then passed=$((passed + 1)); else failed=$((failed + 1)); fi
+	fi
+	say "== address and undefined behaviour sanitizers"
+	! build_variant asan CC=gcc --enable-sanitize=address,undefined || test_variant asan
+	say "== thread sanitizer"
+	! build_variant tsan CC=gcc --enable-sanitize=thread || test_variant tsan
+	say "== fuzzers, ${FUZZ_SECONDS:=5} s each"
+	! build_variant fuzz CC=clang --enable-fuzz --enable-sanitize=address,undefined ||
+		count "fuzz: run" make -C "$build/check/fuzz" fuzz FUZZ_SECONDS="$FUZZ_SECONDS" || true
+	say "== done in $((SECONDS - t0)) s"
+	summed=yes
+	[ $failed -eq 0 ] || exit 1	# the summary comes from the trap
+}
