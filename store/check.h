@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * fsck: finds what is wrong with a store, and repairs what can be repaired.
+ *
+ * Found: index values with a bad checksum or encoding; blob files that are
+ * missing, truncated, swapped or (with CHECK_READ_DATA) altered; rows without
+ * files and files without rows; wrong reference counts; names without nodes,
+ * nodes without names, wrong link counts, loops; staging files missing or left
+ * over; an index file shorter than its pages.
+ *
+ * Repaired (CHECK_REPAIR): counts; left-overs; rows of blob files that are
+ * there; nodes whose bytes are lost are removed from their view together with
+ * their names (the caller of cargo then compiles again); an index that cannot
+ * be opened or walked is moved to STORE/index.damaged-<seconds>, and a new one
+ * is built from blobs/, with those views whose rows can still be read.
+ * A view that is mounted (leased) is checked as committed, never repaired.
+ */
+#ifndef STORE_CHECK_H
+#define STORE_CHECK_H
+
+#include <stdint.h>
+
+struct store;
+
+enum check_flags {
+	CHECK_READ_DATA = 1 << 0, /* hash every blob */
+	CHECK_REPAIR = 1 << 1,
+};
+
+struct check_report {
+	uint64_t views, nodes, names, blobs, bytes_read;
+	uint64_t damaged;  /* problems found */
+	uint64_t repaired; /* of them, repaired */
+	uint64_t skipped;  /* of them, in views that are mounted */
+};
+
+/*
+ * Each problem is told to @say as one line of text without newline (may be
+ * NULL). Returns 0 when the walk came to its end, whatever it found. -EBADMSG:
+ * the index cannot be walked; close the store, then store_rebuild().
+ * A repair keeps other writers of the index waiting while it compares rows:
+ * some seconds with a million nodes. @say is called after that.
+ */
+int store_check(struct store *st, unsigned flags,
+		void (*say)(const char *problem, void *arg), void *arg,
+		struct check_report *ret_report);
+
+/*
+ * For a store that store_open() or store_check() refuses with -EBADMSG: moves
+ * the damaged index away and rebuilds it. Nobody may have the store open
+ * (-EBUSY), this process neither. Hashes every blob.
+ *
+ * A view survives without the files whose rows cannot be read. If the page at
+ * the root of a table is lost, so are all views; the blobs are kept.
+ */
+int store_rebuild(const char *path, void (*say)(const char *problem, void *arg),
+		  void *arg, struct check_report *ret_report);
+
+#endif
