@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Backing ids; see backing.h. */
+#include "config.h"
+
+#include "fs/backing.h"
+
+#include <errno.h>
+#include <sys/ioctl.h>
+
+#include "fs/fuse.h"
+#include "fs/mount.h"
+
+/* linux/fuse.h of the distributions is older than the kernels they run on. */
+struct backing_map {
+	int32_t fd;
+	uint32_t flags;
+	uint64_t padding;
+};
+
+#define BACKING_OPEN _IOW(229, 1, struct backing_map)
+#define BACKING_CLOSE _IOW(229, 2, uint32_t)
+
+int32_t backing_open(struct mount *m, int fd)
+{
+	struct backing_map map = { .fd = fd };
+	int id = ioctl(fuse_session_fd(m->se), BACKING_OPEN, &map);
+
+	return id < 0 ? -errno : id;
+}
+
+void backing_close(struct mount *m, int32_t id)
+{
+	uint32_t arg = (uint32_t)id;
+
+	(void)ioctl(fuse_session_fd(m->se), BACKING_CLOSE, &arg);
+}

@@ -1,0 +1,664 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The bytes of regular files; see content.h. */
+#include "config.h"
+
+#include "fs/content.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "fs/backing.h"
+#include "fs/flush.h"
+#include "fs/mount.h"
+#include "fs/namei.h"
+#include "fs/view.h"
+#include "store/base/broken.h"
+#include "store/base/io.h"
+#include "store/blob.h"
+
+/* What the store says of a blob's bytes that should be there. */
+static int lost(int r)
+{
+	return r == -ENOENT || r == -EBADMSG ? -EIO : r;
+}
+
+bool content_is_file(const struct node *n)
+{
+	return n->content == CONTENT_STAGING ||
+	       (n->content == CONTENT_BLOB && n->size > BLOB_INLINE_MAX);
+}
+
+/* --- the file state ---------------------------------------------------- */
+
+int content_attach_locked(struct node *n)
+{
+	struct file *f = calloc(1, sizeof(*f));
+	int r;
+
+	if (!f)
+		return -ENOMEM;
+	r = lock_init(&f->io);
+	if (r < 0) {
+		free(f);
+		return r;
+	}
+	f->fd = f->wfd = -1;
+	f->node = n;
+	list_init(&f->lru);
+	n->file = f;
+	return 0;
+}
+
+/*
+ * Closing these does no I/O, whatever lock is held: the files keep their
+ * names in the store.
+ */
+static void close_backing(struct view *v, struct file *f)
+{
+	if (f->backing_id > 0)
+		backing_close(v->mount, f->backing_id);
+	f->backing_id = 0;
+	if (f->wfd >= 0)
+		(void)close(f->wfd);
+	if (f->fd >= 0)
+		(void)close(f->fd);
+	f->wfd = f->fd = -1;
+}
+
+static void leave_lru_locked(struct view *v, struct file *f)
+{
+	if (list_empty(&f->lru))
+		return;
+	list_del(&f->lru);
+	v->fds--;
+}
+
+void content_forget_locked(struct view *v, struct node *n)
+{
+	struct file *f = TAKE_PTR(n->file);
+
+	leave_lru_locked(v, f);
+	close_backing(v, f);
+	free(f->mem);
+	lock_destroy(&f->io);
+	free(f);
+}
+
+/* The bytes are in the index as well: no need to keep them here. */
+static void unload_mem_locked(struct node *n)
+{
+	free(TAKE_PTR(n->file->mem));
+	n->file->mem_cap = 0;
+	n->content = n->size > 0 ? CONTENT_BLOB : CONTENT_NONE;
+	n->flags &= ~(unsigned)NF_MEM_ANY;
+}
+
+void content_idle_locked(struct view *v, struct node *n)
+{
+	if (n->content == CONTENT_MEM && n->flags & NF_MEM_COMMITTED)
+		unload_mem_locked(n);
+	if (n->file->fd < 0 && n->content != CONTENT_MEM &&
+	    !(n->flags & NF_HOT))
+		content_forget_locked(v, n);
+}
+
+void content_close_backing(struct view *v, struct node *n)
+{
+	lock_acquire(&v->lock);
+	leave_lru_locked(v, n->file);
+	lock_release(&v->lock);
+	close_backing(v, n->file);
+}
+
+/* The oldest file whose descriptors can be closed now, with its io lock. */
+NO_LOCK_ANALYSIS
+static struct node *take_oldest(struct view *v)
+{
+	struct node *found = NULL;
+
+	lock_acquire(&v->lock);
+	if (v->fds > v->mount->max_fds) {
+		list_foreach(l, &v->lru)
+		{
+			struct file *f = list_entry(l, struct file, lru);
+
+			if (!lock_try(&f->io))
+				continue;
+			found = f->node;
+			found->pins++;
+			leave_lru_locked(v, f);
+			break;
+		}
+	}
+	lock_release(&v->lock);
+	return found;
+}
+
+NO_LOCK_ANALYSIS
+void content_trim(struct view *v)
+{
+	struct node *n;
+
+	while (__atomic_load_n(&v->fds, __ATOMIC_RELAXED) > v->mount->max_fds &&
+	       (n = take_oldest(v)) != NULL) {
+		struct file *f = n->file;
+
+		/* The kernel holds a file of its own for open handles. */
+		if (f->passthrough == 0 && f->backing_id > 0) {
+			backing_close(v->mount, f->backing_id);
+			f->backing_id = 0;
+		}
+		if (f->wfd >= 0)
+			(void)close(f->wfd);
+		(void)close(f->fd);
+		f->fd = f->wfd = -1;
+		lock_release(&f->io);
+		view_unpin(v, n);
+	}
+}
+
+/* --- opening the backing file ------------------------------------------ */
+
+static int open_content(struct view *v, const struct node *n, int *ret_fd)
+{
+	if (n->content == CONTENT_STAGING)
+		return lost(staging_open(v->store, v->id, n->staging_id,
+					 O_RDONLY, ret_fd));
+	if (content_is_file(n))
+		return lost(blob_open(v->store, &n->digest, ret_fd));
+	return -EINVAL;
+}
+
+int content_open_backing(struct view *v, struct node *n, int *ret_fd)
+{
+	struct file *f = n->file;
+	int r;
+
+	if (f->fd < 0) {
+		r = open_content(v, n, &f->fd);
+		if (r < 0)
+			return r;
+	}
+	lock_acquire(&v->lock);
+	leave_lru_locked(v, f);
+	list_add_tail(&v->lru, &f->lru);
+	v->fds++;
+	lock_release(&v->lock);
+	*ret_fd = f->fd;
+	return 0;
+}
+
+int content_open_writable(struct view *v, struct node *n, int *ret_fd)
+{
+	struct file *f = n->file;
+	int fd, r;
+
+	assert(n->content == CONTENT_STAGING);
+	r = content_open_backing(v, n, &fd);
+	if (r < 0)
+		return r;
+	if (f->wfd < 0) {
+		r = lost(staging_open(v->store, v->id, n->staging_id, O_RDWR,
+				      &f->wfd));
+		if (r < 0)
+			return r;
+	}
+	*ret_fd = f->wfd;
+	return 0;
+}
+
+/* --- changes of kind --------------------------------------------------- */
+
+/* A staging file of a new id, open for writing. */
+static int new_staging(struct view *v, uint64_t *ret_id, int *ret_fd)
+{
+	lock_acquire(&v->lock);
+	*ret_id = v->next_staging++;
+	lock_release(&v->lock);
+	return staging_create(v->store, v->id, *ret_id, ret_fd);
+}
+
+/*
+ * The file @id, with @size bytes, holds the content from now on. @fd, its
+ * descriptor for writing, is taken over.
+ */
+static void become_staging(struct view *v, struct node *n, uint64_t id, int fd,
+			   uint64_t size)
+{
+	struct file *f = n->file;
+
+	content_close_backing(v, n);
+	lock_acquire(&v->lock);
+	node_drop_staging_locked(v, n);
+	free(TAKE_PTR(f->mem));
+	f->mem_cap = 0;
+	n->content = CONTENT_STAGING;
+	n->staging_id = id;
+	n->size = size;
+	n->flags &= ~(unsigned)(NF_STAGING_COMMITTED | NF_FLUX_COMMITTED |
+				NF_SYNCED | NF_MEM_ANY);
+	if (f->writers > 0)
+		n->flags |= NF_HOT;
+	node_dirty_locked(v, n);
+	lock_release(&v->lock);
+	f->wfd = fd;
+}
+
+/* Copies the first @size bytes of the backing file to a new staging file. */
+static int copy_to_staging(struct view *v, struct node *n, uint64_t size)
+{
+	_cleanup_close_ int fd = -1;
+	uint64_t id;
+	int from, r;
+
+	r = content_open_backing(v, n, &from);
+	if (r < 0)
+		return r;
+	r = new_staging(v, &id, &fd);
+	if (r < 0)
+		return r;
+	r = copy_range(from, 0, fd, 0, size, NULL);
+	if (r == 0)
+		r = ftruncate(fd, (off_t)size) < 0 ? -errno : 0;
+	if (r < 0) {
+		(void)staging_unlink(v->store, v->id, id);
+		return r;
+	}
+	become_staging(v, n, id, TAKE_FD(fd), size);
+	view_count(v, COUNTER_PRIVATIZED, 1);
+	return 0;
+}
+
+/* Loads an inline blob, so that it can be changed in memory. */
+static int inline_to_mem(struct view *v, struct node *n)
+{
+	_cleanup_free_ uint8_t *mem = malloc(MAX(n->size, 1));
+	size_t len = 0;
+	int r = 0;
+
+	if (!mem)
+		return -ENOMEM;
+	if (n->size > 0)
+		r = blob_read_inline(v->store, &n->digest, 0, mem, n->size,
+				     &len);
+	if (r < 0)
+		return lost(r);
+	if (len != n->size)
+		return -EIO;
+	lock_acquire(&v->lock);
+	n->file->mem = TAKE_PTR(mem);
+	n->file->mem_cap = MAX(n->size, 1);
+	n->content = CONTENT_MEM;
+	n->flags &= ~(unsigned)NF_MEM_ANY;
+	node_dirty_locked(v, n);
+	lock_release(&v->lock);
+	return 0;
+}
+
+/*
+ * A staging file with a second name may be a blob already, whatever became of
+ * the attempt to share it. Nobody may write it.
+ */
+int content_unshare_staging(struct view *v, struct node *n)
+{
+	struct stat st;
+	int fd, r;
+
+	r = content_open_backing(v, n, &fd);
+	if (r < 0)
+		return r;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	return st.st_nlink > 1 ? copy_to_staging(v, n, n->size) : 0;
+}
+
+int content_load_staging(struct view *v, struct node *n)
+{
+	_cleanup_free_ uint8_t *mem = malloc(MAX(n->size, 1));
+	size_t len = 0;
+	int fd, r;
+
+	if (!mem)
+		return -ENOMEM;
+	r = content_open_backing(v, n, &fd);
+	if (r == 0)
+		r = pread_full(fd, mem, n->size, 0, &len);
+	if (r == 0 && len != n->size)
+		r = -EIO;
+	if (r < 0)
+		return r;
+	content_close_backing(v, n);
+	lock_acquire(&v->lock);
+	node_drop_staging_locked(v, n);
+	n->file->mem = TAKE_PTR(mem);
+	n->file->mem_cap = MAX(n->size, 1);
+	n->content = CONTENT_MEM;
+	n->flags &= ~(unsigned)(NF_MEM_ANY | NF_FLUX_COMMITTED);
+	node_dirty_locked(v, n);
+	lock_release(&v->lock);
+	return 0;
+}
+
+int content_to_staging(struct view *v, struct node *n)
+{
+	_cleanup_close_ int fd = -1;
+	uint64_t id;
+	int r;
+
+	if (n->content == CONTENT_BLOB && !content_is_file(n)) {
+		r = inline_to_mem(v, n);
+		if (r < 0)
+			return r;
+	}
+	r = new_staging(v, &id, &fd);
+	if (r == 0 && n->content == CONTENT_MEM)
+		r = pwrite_full(fd, n->file->mem, n->size, 0);
+	if (r < 0) {
+		if (fd >= 0)
+			(void)staging_unlink(v->store, v->id, id);
+		return r;
+	}
+	become_staging(v, n, id, TAKE_FD(fd), n->size);
+	return 0;
+}
+
+/* Rule 2: commits that these bytes may change. */
+static int mark_flux(struct view *v, struct node *n)
+{
+	bool wait;
+
+	lock_acquire(&v->lock);
+	wait = (n->flags & NF_STAGING_COMMITTED) &&
+	       !(n->flags & NF_FLUX_COMMITTED) && !broken("flux-mark");
+	if (wait)
+		node_heat_locked(v, n);
+	lock_release(&v->lock);
+	return wait ? flush_wait(v) : 0;
+}
+
+bool content_is_slow_to_write_locked(const struct node *n)
+{
+	if (n->content == CONTENT_BLOB)
+		return content_is_file(n);
+	return n->content == CONTENT_STAGING &&
+	       (n->flags & NF_STAGING_COMMITTED) &&
+	       !(n->flags & NF_FLUX_COMMITTED);
+}
+
+/* Makes the first @size bytes private; what lies behind may be lost. */
+static int make_private(struct view *v, struct node *n, uint64_t size)
+{
+	if (n->content == CONTENT_STAGING)
+		return mark_flux(v, n);
+	if (n->content != CONTENT_BLOB)
+		return 0;
+	if (!content_is_file(n))
+		return inline_to_mem(v, n);
+	if (n->file->passthrough > 0)
+		return node_replace(v, n);
+	if (broken("copy-on-write"))
+		return 0;
+	return copy_to_staging(v, n, size);
+}
+
+int content_make_private(struct view *v, struct node *n)
+{
+	return make_private(v, n, n->size);
+}
+
+/* --- bytes ------------------------------------------------------------- */
+
+/* Room for @size bytes, zeros behind the present end. */
+static int mem_resize_locked(struct node *n, uint64_t size)
+{
+	struct file *f = n->file;
+
+	if (size > f->mem_cap) {
+		size_t cap = MAX(size, MIN(f->mem_cap * 2, CONTENT_MEM_MAX));
+		uint8_t *p = realloc(f->mem, MAX(cap, 64));
+
+		if (!p)
+			return -ENOMEM;
+		f->mem = p;
+		f->mem_cap = MAX(cap, 64);
+	}
+	if (size > n->size)
+		memset(f->mem + n->size, 0, size - n->size);
+	n->content = CONTENT_MEM;
+	n->size = size;
+	n->flags &= ~(unsigned)NF_MEM_ANY;
+	return 0;
+}
+
+/* Size or bytes have changed now. */
+static void touched_locked(struct view *v, struct node *n)
+{
+	n->mtime = n->ctime = view_now(v);
+	node_dirty_locked(v, n);
+}
+
+/* Drops all bytes, without a look at the old ones. */
+static void become_empty(struct view *v, struct node *n)
+{
+	content_close_backing(v, n);
+	lock_acquire(&v->lock);
+	node_drop_staging_locked(v, n);
+	free(TAKE_PTR(n->file->mem));
+	n->file->mem_cap = 0;
+	n->content = CONTENT_NONE;
+	n->size = n->blocks = 0;
+	n->flags &= ~(unsigned)(NF_HOT | NF_MEM_ANY | NF_FLUX_COMMITTED);
+	touched_locked(v, n);
+	lock_release(&v->lock);
+}
+
+static int truncate_staging(struct view *v, struct node *n, uint64_t size)
+{
+	int fd, r;
+
+	r = content_open_writable(v, n, &fd);
+	if (r < 0)
+		return r;
+	if (ftruncate(fd, (off_t)size) < 0)
+		return -errno;
+	lock_acquire(&v->lock);
+	n->size = size;
+	node_heat_locked(v, n);
+	touched_locked(v, n);
+	lock_release(&v->lock);
+	return 0;
+}
+
+/* True if the file may be kept in memory with this many bytes. */
+static bool fits_mem(const struct node *n, uint64_t size)
+{
+	return (n->flags & NF_META || n->content == CONTENT_MEM) &&
+	       size <= CONTENT_MEM_MAX &&
+	       (n->content == CONTENT_NONE || n->content == CONTENT_MEM);
+}
+
+/* Whether a mapping that outlived its handle may still write. */
+static bool is_mapped(struct view *v, struct node *n)
+{
+	return n->flags & NF_HOT && n->file->writers == 0 &&
+	       !content_try_cool(v, n);
+}
+
+int content_truncate(struct view *v, struct node *n, uint64_t size)
+{
+	int r = 0;
+
+	if (size > INT64_MAX)
+		return -EFBIG;
+	if (size == 0 && n->file->passthrough == 0 && !is_mapped(v, n)) {
+		become_empty(v, n);
+		return 0;
+	}
+	r = make_private(v, n, MIN(size, n->size));
+	if (r < 0)
+		return r;
+	if (fits_mem(n, size)) {
+		lock_acquire(&v->lock);
+		r = mem_resize_locked(n, size);
+		if (r == 0)
+			touched_locked(v, n);
+		lock_release(&v->lock);
+		return r;
+	}
+	if (n->content != CONTENT_STAGING)
+		r = content_to_staging(v, n);
+	return r < 0 ? r : truncate_staging(v, n, size);
+}
+
+ssize_t content_read(struct view *v, struct node *n, void *buf, size_t len,
+		     uint64_t off)
+{
+	size_t got = 0;
+	int fd, r;
+
+	if (content_is_file(n)) {
+		r = content_open_backing(v, n, &fd);
+		if (r == 0)
+			r = pread_full(fd, buf, len, (off_t)off, &got);
+		return r < 0 ? r : (ssize_t)got;
+	}
+	if (off >= n->size)
+		return 0;
+	len = MIN(len, n->size - off);
+	if (n->content == CONTENT_MEM) {
+		memcpy(buf, n->file->mem + off, len);
+		return (ssize_t)len;
+	}
+	r = blob_read_inline(v->store, &n->digest, off, buf, len, &got);
+	return r < 0 ? lost(r) : (ssize_t)got;
+}
+
+int content_write(struct view *v, struct node *n, const void *buf, size_t len,
+		  uint64_t off)
+{
+	int fd, r = 0;
+
+	if (off > INT64_MAX - len)
+		return -EFBIG;
+	if (n->content == CONTENT_BLOB)
+		r = make_private(v, n, n->size);
+	if (r == 0 && fits_mem(n, off + len)) {
+		lock_acquire(&v->lock);
+		r = mem_resize_locked(n, MAX(n->size, off + len));
+		if (r == 0) {
+			memcpy(n->file->mem + off, buf, len);
+			touched_locked(v, n);
+		}
+		lock_release(&v->lock);
+		return r;
+	}
+	if (r == 0 && n->content != CONTENT_STAGING)
+		r = content_to_staging(v, n);
+	if (r == 0)
+		r = content_open_writable(v, n, &fd);
+	if (r == 0)
+		r = pwrite_full(fd, buf, len, (off_t)off);
+	if (r < 0)
+		return r;
+	lock_acquire(&v->lock);
+	n->size = MAX(n->size, off + len);
+	node_heat_locked(v, n);
+	lock_release(&v->lock);
+	return 0;
+}
+
+/* --- hot files --------------------------------------------------------- */
+
+static int64_t nsec_of(struct timespec t)
+{
+	return t.tv_sec * NSEC_PER_SEC + t.tv_nsec;
+}
+
+static void take_over_locked(struct view *v, struct node *n,
+			     const struct stat *st)
+{
+	int64_t ctime = nsec_of(st->st_ctim);
+
+	if (n->size == (uint64_t)st->st_size &&
+	    n->mtime == nsec_of(st->st_mtim) &&
+	    n->blocks == (uint64_t)st->st_blocks)
+		return;
+	n->size = (uint64_t)st->st_size;
+	n->blocks = (uint64_t)st->st_blocks;
+	n->mtime = nsec_of(st->st_mtim);
+	n->ctime = MAX(n->ctime, ctime);
+	node_dirty_locked(v, n);
+}
+
+void content_take_over(struct view *v, struct node *n)
+{
+	struct stat st;
+	int fd;
+
+	if (n->content != CONTENT_STAGING ||
+	    content_open_backing(v, n, &fd) < 0 || fstat(fd, &st) < 0)
+		return;
+	lock_acquire(&v->lock);
+	if (n->flags & NF_HOT)
+		take_over_locked(v, n, &st);
+	lock_release(&v->lock);
+}
+
+void content_refresh(struct view *v, struct node *n)
+{
+	bool ok;
+
+	lock_acquire(&v->lock);
+	ok = (n->flags & NF_HOT) && n->file != NULL;
+	lock_release(&v->lock);
+	if (!ok)
+		return;
+	lock_acquire(&n->file->io);
+	if (n->file->writers > 0 || !content_try_cool(v, n))
+		content_take_over(v, n);
+	lock_release(&n->file->io);
+}
+
+/*
+ * A read lease is granted only while nobody has the file open for writing.
+ * Counting RELEASE requests does not tell: a shared mapping made through a
+ * passthrough handle holds the backing file alone and outlives the handle
+ * (mold writes its output so).
+ */
+static bool has_writer(int fd)
+{
+	if (broken("mapped-writer"))
+		return false;
+	if (fcntl(fd, F_SETLEASE, F_RDLCK) < 0)
+		return errno == EAGAIN;
+	(void)fcntl(fd, F_SETLEASE, F_UNLCK);
+	return false;
+}
+
+bool content_try_cool(struct view *v, struct node *n)
+{
+	struct file *f = n->file;
+	struct stat st;
+	int fd;
+
+	if (n->content != CONTENT_STAGING)
+		return true;
+	if (f->wfd >= 0)
+		(void)close(f->wfd);
+	f->wfd = -1;
+	if (content_open_backing(v, n, &fd) < 0 || has_writer(fd) ||
+	    fstat(fd, &st) < 0)
+		return false;
+	lock_acquire(&v->lock);
+	/* A cool file's times are the node's: they may have been set since. */
+	if (n->flags & NF_HOT && f->writers == 0) {
+		take_over_locked(v, n, &st);
+		n->flags &= ~(unsigned)NF_HOT;
+		node_dirty_locked(v, n);
+	}
+	lock_release(&v->lock);
+	return f->writers == 0;
+}

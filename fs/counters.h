@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a daemon counts, in the page of its lease (store/lease.h): one slot
+ * per request type, then a few of its own. Slots are added at the end only.
+ */
+#ifndef FS_COUNTERS_H
+#define FS_COUNTERS_H
+
+/* X(enumerator, name in `targetfs stats`) */
+#define COUNTER_LIST(X)                               \
+	X(LOOKUP, "lookup")                           \
+	X(FORGET, "forget")                           \
+	X(GETATTR, "getattr")                         \
+	X(SETATTR, "setattr")                         \
+	X(READLINK, "readlink")                       \
+	X(MKNOD, "mknod")                             \
+	X(MKDIR, "mkdir")                             \
+	X(UNLINK, "unlink")                           \
+	X(RMDIR, "rmdir")                             \
+	X(SYMLINK, "symlink")                         \
+	X(RENAME, "rename")                           \
+	X(LINK, "link")                               \
+	X(OPEN, "open")                               \
+	X(CREATE, "create")                           \
+	X(READ, "read")                               \
+	X(WRITE, "write")                             \
+	X(RELEASE, "release")                         \
+	X(FSYNC, "fsync")                             \
+	X(OPENDIR, "opendir")                         \
+	X(READDIR, "readdir")                         \
+	X(RELEASEDIR, "releasedir")                   \
+	X(FSYNCDIR, "fsyncdir")                       \
+	X(STATFS, "statfs")                           \
+	X(XATTR, "xattr")                             \
+	X(FALLOCATE, "fallocate")                     \
+	X(LSEEK, "lseek")                             \
+	X(COPY_RANGE, "copy_file_range")              \
+	X(COMMITS, "commits")                         \
+	X(COMMIT_ERRORS, "commit errors")             \
+	X(PASSTHROUGH_OPENS, "opens by passthrough")  \
+	X(CACHED_OPENS, "opens by page cache")        \
+	X(PRIVATIZED, "files made private to write")  \
+	X(SETTLED, "files hashed")                    \
+	X(SETTLED_BYTES, "bytes hashed")              \
+	X(SHARED, "files found in the store already") \
+	X(SHARED_BYTES, "bytes found in the store already")
+
+enum counter {
+#define X(id, name) COUNTER_##id,
+	COUNTER_LIST(X)
+#undef X
+		COUNTER_COUNT,
+};
+
+/* Bits of lease_page.features: what is active in that daemon. */
+enum feature {
+	FEATURE_PASSTHROUGH = 1 << 0,
+	FEATURE_URING = 1 << 1,
+	FEATURE_BLOBS_READONLY = 1 << 2, /* blobs opened behind a ro mount */
+};
+
+#endif

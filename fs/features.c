@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What this kernel and this process can do; see features.h. */
+#include "config.h"
+
+#include "fs/features.h"
+
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "fs/counters.h"
+#include "fs/fuse.h"
+#include "fs/session.h"
+
+#define URING_SWITCH "/sys/module/fuse/parameters/enable_uring"
+
+static bool kernel_is_at_least(unsigned major, unsigned minor)
+{
+	unsigned a, b;
+	struct utsname u;
+
+	if (uname(&u) < 0 || sscanf(u.release, "%u.%u", &a, &b) != 2)
+		return false;
+	return a > major || (a == major && b >= minor);
+}
+
+/* The first bytes of a small file of the kernel's. */
+static bool file_begins_with(const char *path, const char *s)
+{
+	char buf[64] = "";
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n;
+
+	if (fd < 0)
+		return false;
+	n = read(fd, buf, sizeof(buf) - 1);
+	(void)close(fd);
+	return n > 0 && strncmp(buf, s, strlen(s)) == 0;
+}
+
+static bool has_sys_admin(void)
+{
+	struct __user_cap_header_struct h = {
+		.version = _LINUX_CAPABILITY_VERSION_3
+	};
+	struct __user_cap_data_struct d[2] = { 0 };
+
+	if (syscall(SYS_capget, &h, d) < 0 ||
+	    !(d[0].effective & (1U << CAP_SYS_ADMIN)))
+		return false;
+	/* All ids mapped onto themselves: the initial user namespace. */
+	return file_begins_with("/proc/self/uid_map",
+				"         0          0 4294967295");
+}
+
+unsigned session_features_built(void)
+{
+	unsigned f = 0;
+
+#ifdef HAVE_FUSE_PASSTHROUGH
+	f |= FEATURE_PASSTHROUGH;
+#endif
+#ifdef HAVE_FUSE_URING
+	f |= FEATURE_URING;
+#endif
+	return f;
+}
+
+const char *session_fuse_version(void)
+{
+	return fuse_pkgversion();
+}
+
+unsigned features_here(bool nopassthrough, bool nouring)
+{
+	unsigned f = session_features_built();
+
+	if (nopassthrough || !kernel_is_at_least(6, 9) || !has_sys_admin())
+		f &= ~(unsigned)FEATURE_PASSTHROUGH;
+	if (nouring || !kernel_is_at_least(6, 14) ||
+	    !file_begins_with(URING_SWITCH, "Y"))
+		f &= ~(unsigned)FEATURE_URING;
+	return f;
+}
+
+unsigned session_features_here(void)
+{
+	return features_here(false, false);
+}
+
+static void add_hint(char *hints, size_t size, const char *line)
+{
+	size_t len = strlen(hints);
+
+	(void)snprintf(hints + len, size - len, "%s%s", len ? "\n" : "", line);
+}
+
+void features_hints(unsigned features, bool nopassthrough, bool nouring,
+		    char *ret_hints, size_t size)
+{
+	unsigned built = session_features_built();
+
+	ret_hints[0] = '\0';
+	if (!nouring && !(features & FEATURE_URING)) {
+		if (!(built & FEATURE_URING))
+			add_hint(ret_hints, size,
+				 "faster with libfuse 3.18 or later: build by "
+				 "./bootstrap build");
+		else if (!kernel_is_at_least(6, 14))
+			add_hint(ret_hints, size,
+				 "faster with Linux 6.14 or later (FUSE over "
+				 "io_uring)");
+		else
+			add_hint(ret_hints, size,
+				 "faster with FUSE over io_uring; as root: "
+				 "echo Y > " URING_SWITCH);
+	}
+	if (!nopassthrough && !(features & FEATURE_PASSTHROUGH)) {
+		if (!(built & FEATURE_PASSTHROUGH))
+			add_hint(ret_hints, size,
+				 "faster with libfuse 3.17 or later: build by "
+				 "./bootstrap build");
+		else if (!kernel_is_at_least(6, 9))
+			add_hint(ret_hints, size,
+				 "faster with Linux 6.9 or later (FUSE "
+				 "passthrough)");
+		else
+			add_hint(ret_hints, size,
+				 "faster with CAP_SYS_ADMIN (FUSE "
+				 "passthrough); as root: setcap "
+				 "cap_sys_admin+ep on the targetfs binary");
+	}
+}

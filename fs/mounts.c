@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Mounts of ours as the kernel lists them, and their end; see session.h. */
+#include "config.h"
+
+#include <errno.h>
+#include <mntent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <spawn.h>
+#include <sys/mount.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "fs/session.h"
+#include "store/base/macros.h"
+#include "store/lease.h"
+#include "store/store.h"
+#include "store/views.h"
+
+#define SOURCE_PREFIX "targetfs:"
+#define ID_LEN 8
+/* Settling and syncing at the end of a mount may take a while. */
+#define END_MSEC 60000
+
+/* "targetfs:<id>:<store>" */
+static int parse_source(const char *source, struct mount_info *ret_info)
+{
+	const char *id = source + strlen(SOURCE_PREFIX);
+	char *end;
+
+	if (strncmp(source, SOURCE_PREFIX, strlen(SOURCE_PREFIX)) != 0)
+		return -ENOENT;
+	ret_info->view = (uint32_t)strtoul(id, &end, 16);
+	if (end != id + ID_LEN || *end != ':')
+		return -ENOENT;
+	ret_info->store = strdup(end + 1);
+	return ret_info->store ? 0 : -ENOMEM;
+}
+
+int mount_find(const char *mountpoint, struct mount_info *ret_info)
+{
+	FILE *f = setmntent("/proc/self/mounts", "re");
+	struct mount_info found = { 0 };
+	char buf[16384];
+	struct mntent m;
+	int r = -ENOENT;
+
+	if (!f)
+		return -errno;
+	/* The last one is the one on top. */
+	while (getmntent_r(f, &m, buf, sizeof(buf))) {
+		if (strcmp(m.mnt_dir, mountpoint) != 0)
+			continue;
+		mount_info_release(&found);
+		r = strcmp(m.mnt_type, "fuse.targetfs") == 0
+			    ? parse_source(m.mnt_fsname, &found)
+			    : -ENOENT;
+	}
+	(void)endmntent(f);
+	if (r == 0) {
+		found.mountpoint = strdup(mountpoint);
+		if (!found.mountpoint)
+			r = -ENOMEM;
+	}
+	if (r < 0) {
+		mount_info_release(&found);
+		return r;
+	}
+	*ret_info = found;
+	return 0;
+}
+
+void mount_info_release(struct mount_info *info)
+{
+	free(info->mountpoint);
+	free(info->store);
+	*info = (struct mount_info){ 0 };
+}
+
+static int fusermount(const char *dir, bool lazy)
+{
+	char *argv[] = { (char[]){ "fusermount3" },
+			 lazy ? (char[]){ "-uz" } : (char[]){ "-u" },
+			 (char[]){ "--" }, strdup(dir), NULL };
+	int status, r;
+	pid_t pid;
+
+	if (!argv[3])
+		return -ENOMEM;
+	r = -posix_spawnp(&pid, argv[0], NULL, NULL, argv, environ);
+	free(argv[3]);
+	if (r < 0)
+		return -EPERM;
+	if (waitpid(pid, &status, 0) < 0)
+		return -errno;
+	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -EBUSY;
+}
+
+static int detach(const char *dir, bool lazy)
+{
+	int r;
+
+	if (umount2(dir, UMOUNT_NOFOLLOW | (lazy ? MNT_DETACH : 0)) == 0)
+		return 0;
+	r = -errno;
+	return r == -EPERM ? fusermount(dir, lazy) : r;
+}
+
+int mount_detach_dead(const char *dir)
+{
+	return detach(dir, true);
+}
+
+struct waiting {
+	const struct mount_info *info;
+	struct store *store;
+	uint32_t ids[64]; /* of views that are mounted there */
+	size_t count;
+};
+
+/* Waiting comes later: a read transaction must not be held for so long. */
+static int find_mounted(const struct view_rec *rec, void *arg)
+{
+	struct waiting *w = arg;
+	struct lease_page page;
+	bool held;
+
+	if (w->info->view != 0 && w->info->view != rec->id)
+		return 0;
+	if (lease_peek(w->store, rec->id, &held, &page) < 0 ||
+	    strcmp(page.mountpoint, w->info->mountpoint) != 0)
+		return 0;
+	/* In host mode there may be views of earlier mounts. */
+	if ((held || w->info->view != 0) && w->count < ARRAY_LEN(w->ids))
+		w->ids[w->count++] = rec->id;
+	return 0;
+}
+
+static int wait_for_view(struct store *st, uint32_t id)
+{
+	struct lease_page page;
+	bool held;
+	int r = lease_wait(st, id, END_MSEC);
+
+	if (r == 0)
+		r = lease_peek(st, id, &held, &page);
+	if (r < 0)
+		return r;
+	if (page.ended < 0)
+		return (int)page.ended;
+	return page.ended == 0 ? -ECONNABORTED : 0;
+}
+
+/* The daemon still commits when the mount is gone already. */
+static int wait_for_end(const struct mount_info *info)
+{
+	struct waiting w = { .info = info };
+	int r = store_open(info->store, 0, &w.store);
+
+	/* Without a look at the store there is nothing to wait by. */
+	if (r < 0)
+		return 0;
+	r = views_foreach(w.store, find_mounted, &w);
+	for (size_t i = 0; r == 0 && i < w.count; i++)
+		r = wait_for_view(w.store, w.ids[i]);
+	w.store = store_close(w.store);
+	return r;
+}
+
+int mount_remove(const char *mountpoint, bool lazy)
+{
+	struct mount_info info;
+	int r = mount_find(mountpoint, &info);
+
+	if (r < 0)
+		return r;
+	r = detach(mountpoint, lazy);
+	if (r == 0 && !lazy)
+		r = wait_for_end(&info);
+	mount_info_release(&info);
+	return r;
+}

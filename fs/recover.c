@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Recovery of a view; see recover.h. One thread, nobody else has the view. */
+#include "config.h"
+
+#include "fs/recover.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "fs/cargo/layout.h"
+#include "fs/log.h"
+#include "fs/namei.h"
+#include "fs/view.h"
+#include "store/base/broken.h"
+#include "store/base/io.h"
+#include "store/blob.h"
+
+int recovery_add(struct recovery *rv, uint64_t ino, uint64_t staging_id,
+		 bool flux, bool unsynced)
+{
+	if (rv->count == rv->cap) {
+		size_t cap = rv->cap ? rv->cap * 2 : 64;
+		struct doubt *p = realloc(rv->files, cap * sizeof(*p));
+
+		if (!p)
+			return -ENOMEM;
+		rv->files = p;
+		rv->cap = cap;
+	}
+	rv->files[rv->count++] =
+		(struct doubt){ ino, staging_id, flux, unsynced };
+	return 0;
+}
+
+void recovery_release(struct recovery *rv)
+{
+	free(rv->files);
+	*rv = (struct recovery){ 0 };
+}
+
+/* --- dropping ---------------------------------------------------------- */
+
+/* The directory at the first @len bytes of @path; NULL: none. */
+static struct node *walk(struct view *v, const char *path, size_t len)
+{
+	struct node *dir = v->root;
+
+	while (len > 0) {
+		const char *slash = memchr(path, '/', len);
+		size_t n = slash ? (size_t)(slash - path) : len;
+		struct name *nm = name_find_locked(v, dir, path, n);
+
+		if (!nm || !node_is_dir(nm->node))
+			return NULL;
+		dir = nm->node;
+		path += n;
+		len -= n;
+		if (len > 0) {
+			path++;
+			len--;
+		}
+	}
+	return dir;
+}
+
+static struct node *subdir(struct view *v, const struct node *dir,
+			   const char *name)
+{
+	struct name *nm = name_find_locked(v, dir, name, strlen(name));
+
+	return nm && node_is_dir(nm->node) ? nm->node : NULL;
+}
+
+/* Removes all names in @dir that carry the unit's H. */
+static void drop_unit_in(struct view *v, struct node *dir, const char *unit)
+{
+	struct name *nm = dir->dir.first, *next;
+
+	for (; nm; nm = next) {
+		const char *h = layout_unit_of(nm->s, nm->len);
+
+		next = nm->next;
+		if (h && memcmp(h, unit, UNIT_HASH_LEN) == 0)
+			remove_tree_locked(v, nm);
+	}
+}
+
+static void drop_unit(struct view *v, const char *path, const struct layout *l)
+{
+	static const char *const dirs[] = { "deps", "examples", "build",
+					    ".fingerprint" };
+	struct node *profile = walk(v, path, l->profile_len);
+	struct node *build;
+
+	if (!profile)
+		return;
+	for (size_t i = 0; i < ARRAY_LEN(dirs); i++) {
+		struct node *dir = subdir(v, profile, dirs[i]);
+
+		if (dir)
+			drop_unit_in(v, dir, l->unit);
+	}
+	build = subdir(v, profile, "build");
+	for (struct name *nm = build ? build->dir.first : NULL; nm;
+	     nm = nm->next)
+		if (node_is_dir(nm->node))
+			drop_unit_in(v, nm->node, l->unit);
+	log_info("view %u: unit %.16s in '%.*s' was being written, dropped",
+		 v->id, l->unit, (int)l->profile_len, path);
+}
+
+static void drop_path(struct view *v, const char *path, size_t len)
+{
+	const char *slash = memrchr(path, '/', len);
+	size_t dir_len = slash ? (size_t)(slash - path) : 0;
+	const char *base = slash ? slash + 1 : path;
+	struct node *dir = walk(v, path, dir_len);
+	struct name *nm = NULL;
+
+	if (dir)
+		nm = name_find_locked(v, dir, base,
+				      len - (size_t)(base - path));
+	if (nm)
+		remove_tree_locked(v, nm);
+}
+
+/*
+ * Drops what this name of an untrusted file belongs to. True: the name itself
+ * has to go, if it is still there.
+ */
+static bool drop_by_path(struct view *v, const char *path)
+{
+	struct layout l = layout_classify(path);
+
+	if (l.kind == LAYOUT_OTHER)
+		return false;
+	if (l.kind == LAYOUT_INCREMENTAL && l.crate_len > 0)
+		drop_path(v, path, l.crate_len);
+	else if (l.unit)
+		drop_unit(v, path, &l);
+	return true;
+}
+
+/*
+ * Drops what a file belongs to, name by name: each of them may go on the way,
+ * and the node with the last.
+ */
+static int drop_file(struct view *v, uint64_t ino, bool bytes_gone)
+{
+	char path[PATH_MAX];
+	struct node *n;
+	size_t kept = 0;
+
+	while ((n = node_find_locked(v, ino)) != NULL) {
+		struct name *nm = n->names;
+		int r;
+
+		for (size_t i = 0; nm && i < kept; i++)
+			nm = nm->node_next;
+		if (!nm)
+			break;
+		r = name_path_locked(nm, path, sizeof(path));
+		if (r < 0)
+			return r;
+		if (drop_by_path(v, path) || bytes_gone)
+			drop_path(v, path, strlen(path));
+		else
+			kept++;
+	}
+	return 0;
+}
+
+/* --- looking ----------------------------------------------------------- */
+
+enum state { STATE_RIGHT, STATE_UNTRUSTED, STATE_GONE };
+
+/* A second name may be a blob's: a crash came between that and the commit. */
+static int take_copy(struct view *v, struct node *n, int fd)
+{
+	_cleanup_close_ int copy = -1;
+	uint64_t id = v->next_staging++;
+	int r;
+
+	r = staging_create(v->store, v->id, id, &copy);
+	if (r == 0)
+		r = copy_range(fd, 0, copy, 0, n->size, NULL);
+	if (r == 0 && ftruncate(copy, (off_t)n->size) < 0)
+		r = -errno;
+	if (r < 0)
+		return r;
+	node_drop_staging_locked(v, n);
+	n->staging_id = id;
+	n->flags &= ~(unsigned)NF_SYNCED;
+	node_dirty_locked(v, n);
+	return 0;
+}
+
+static void take_size(struct view *v, struct node *n, const struct stat *st)
+{
+	if (n->size == (uint64_t)st->st_size)
+		return;
+	n->size = (uint64_t)st->st_size;
+	n->blocks = (uint64_t)st->st_blocks;
+	node_dirty_locked(v, n);
+}
+
+static int look(struct view *v, struct node *n, const struct doubt *d,
+		bool other_boot, enum state *ret_state)
+{
+	_cleanup_close_ int fd = -1;
+	struct stat st;
+	int r;
+
+	*ret_state = STATE_RIGHT;
+	r = staging_open(v->store, v->id, n->staging_id, O_RDONLY, &fd);
+	if (r == -ENOENT)
+		*ret_state = STATE_GONE;
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if ((d->flux && !broken("flux-recovery")) ||
+	    (d->unsynced && other_boot && !broken("unsynced-recovery")) ||
+	    (uint64_t)st.st_size != n->size)
+		*ret_state = STATE_UNTRUSTED;
+	/* From here on its bytes are what they are. */
+	if (d->flux || *ret_state == STATE_UNTRUSTED) {
+		take_size(v, n, &st);
+		node_dirty_locked(v, n);
+	}
+	if (d->unsynced && other_boot) {
+		n->flags |= NF_SYNCED;
+		node_dirty_locked(v, n);
+	}
+	return st.st_nlink > 1 ? take_copy(v, n, fd) : 0;
+}
+
+struct sweep {
+	struct view *view;
+	const struct recovery *rv;
+	struct inos left_over;
+};
+
+static int compare_doubts(const void *a, const void *b)
+{
+	const struct doubt *x = a, *y = b;
+
+	return x->staging_id < y->staging_id ? -1
+					     : x->staging_id > y->staging_id;
+}
+
+static int on_staging(uint64_t id, void *arg)
+{
+	struct sweep *s = arg;
+	struct doubt key = { .staging_id = id };
+
+	s->view->next_staging = MAX(s->view->next_staging, id + 1);
+	if (s->rv->count > 0 && bsearch(&key, s->rv->files, s->rv->count,
+					sizeof(key), compare_doubts))
+		return 0;
+	return inos_add(&s->left_over, id);
+}
+
+static int sweep_staging(struct view *v, const struct recovery *rv)
+{
+	struct sweep s = { .view = v, .rv = rv };
+	int r;
+
+	if (rv->count > 0)
+		qsort(rv->files, rv->count, sizeof(*rv->files), compare_doubts);
+	r = staging_foreach(v->store, v->id, on_staging, &s);
+	for (size_t i = 0; r == 0 && i < s.left_over.count; i++)
+		(void)staging_unlink(v->store, v->id, s.left_over.ino[i]);
+	free(s.left_over.ino);
+	return r;
+}
+
+int recover(struct view *v, const struct recovery *rv, bool other_boot)
+{
+	int r = sweep_staging(v, rv);
+
+	for (size_t i = 0; r == 0 && i < rv->count; i++) {
+		struct node *n = node_find_locked(v, rv->files[i].ino);
+		enum state state;
+
+		if (!n)
+			continue;
+		r = look(v, n, &rv->files[i], other_boot, &state);
+		if (r == 0 && state != STATE_RIGHT)
+			r = drop_file(v, n->ino, state == STATE_GONE);
+	}
+	return r;
+}

@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The settler; see settle.h. */
+#include "config.h"
+
+#include "fs/settle.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+
+#include "fs/cargo/layout.h"
+#include "fs/content.h"
+#include "fs/log.h"
+#include "fs/mount.h"
+#include "fs/view.h"
+#include "store/base/broken.h"
+#include "store/base/io.h"
+#include "store/blob.h"
+
+/* Rest before artifacts are hashed: a linker's output is often stripped or
+ * copied at once. */
+#define REST_SHARE_MSEC 2000
+/* The kernel writes dirty pages back after 30 s; then a sync is cheap. */
+#define REST_SYNC_MSEC 35000
+/* Still open somewhere: look again. */
+#define REST_BUSY_MSEC 10000
+
+struct job {
+	struct list link;
+	struct view *view;
+	uint64_t ino;
+	int64_t due; /* CLOCK_MONOTONIC msec */
+};
+
+struct settler {
+	pthread_t thread;
+	struct lock lock;
+	struct cond wake;
+	/* protected by lock */
+	struct list jobs; /* by due */
+	bool stop;
+	int64_t deadline; /* when stopping: all jobs are due, until then */
+};
+
+/* What is being hashed, to see afterwards that it is still the same. */
+struct candidate {
+	struct view *view;
+	struct node *node;
+	struct settler *settler;
+	uint64_t staging_id;
+	uint16_t epoch;
+	int fd;
+	struct stat st;
+	struct digest digest;
+};
+
+static int64_t now_msec(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* --- the queue --------------------------------------------------------- */
+
+static void enqueue(struct settler *s, struct job *j, int64_t rest)
+{
+	struct list *at;
+
+	j->due = now_msec() + rest;
+	lock_acquire(&s->lock);
+	for (at = s->jobs.prev; at != &s->jobs; at = at->prev)
+		if (list_entry(at, struct job, link)->due <= j->due)
+			break;
+	/* Behind @at: before its successor. */
+	list_add_tail(at->next, &j->link);
+	cond_signal(&s->wake);
+	lock_release(&s->lock);
+}
+
+enum todo { TODO_NOTHING, TODO_SYNC, TODO_SHARE };
+
+/* By any of its names: rustc links one file into deps/ and incremental/. */
+static enum todo what_to_do_locked(const struct node *n)
+{
+	enum todo todo = TODO_SYNC;
+	char path[PATH_MAX];
+
+	if (n->content != CONTENT_STAGING || n->flags & NF_HOT || n->nlink == 0)
+		return TODO_NOTHING;
+	for (const struct name *nm = n->names; nm; nm = nm->node_next) {
+		struct layout l;
+
+		if (name_path_locked(nm, path, sizeof(path)) < 0)
+			continue;
+		l = layout_classify(path);
+		if (l.kind == LAYOUT_ARTIFACT || l.kind == LAYOUT_META)
+			return TODO_SHARE;
+	}
+	if (todo == TODO_SYNC && n->flags & NF_SYNCED)
+		return TODO_NOTHING;
+	return todo;
+}
+
+void settle_enqueue(struct view *v, struct node *n)
+{
+	enum todo todo = TODO_NOTHING;
+	struct job *j;
+
+	/* At the end of a mount the next one goes on. */
+	if (!v->mount->settler)
+		return;
+	lock_acquire(&v->lock);
+	if (!(n->flags & NF_SETTLING)) {
+		todo = what_to_do_locked(n);
+		if (todo != TODO_NOTHING)
+			n->flags |= NF_SETTLING;
+	}
+	lock_release(&v->lock);
+	if (todo == TODO_NOTHING)
+		return;
+	j = calloc(1, sizeof(*j));
+	if (!j) {
+		/* It stays private; the next writer's end tries again. */
+		lock_acquire(&v->lock);
+		n->flags &= ~(unsigned)NF_SETTLING;
+		lock_release(&v->lock);
+		return;
+	}
+	j->view = v;
+	j->ino = n->ino;
+	enqueue(v->mount->settler, j,
+		todo == TODO_SHARE ? REST_SHARE_MSEC : REST_SYNC_MSEC);
+}
+
+/* --- one file ---------------------------------------------------------- */
+
+/* Only around work that holds no lock: whoever waits for a lock must not wait
+ * for a thread that runs when nobody else wants to. */
+static void be_idle(bool idle)
+{
+	struct sched_param param = { 0 };
+
+	(void)sched_setscheduler(0, idle ? SCHED_IDLE : SCHED_OTHER, &param);
+	/* IOPRIO_WHO_PROCESS, class idle or none (linux/ioprio.h) */
+	(void)syscall(SYS_ioprio_set, 1, 0, idle ? 3 << 13 : 0);
+}
+
+static bool still_wanted(void *arg)
+{
+	struct candidate *c = arg;
+	bool same;
+
+	lock_acquire(&c->view->lock);
+	same = c->node->epoch == c->epoch && c->node->nlink > 0;
+	lock_release(&c->view->lock);
+	if (!same)
+		return false;
+	lock_acquire(&c->settler->lock);
+	same = !c->settler->stop || now_msec() < c->settler->deadline;
+	lock_release(&c->settler->lock);
+	return same;
+}
+
+/* Needs io. -EBUSY: in use; -ECANCELED: nothing to do any more. */
+static int choose(struct candidate *c, enum todo *ret_todo)
+{
+	struct node *n = c->node;
+	int r;
+
+	lock_acquire(&c->view->lock);
+	*ret_todo = what_to_do_locked(n);
+	c->staging_id = n->staging_id;
+	c->epoch = n->epoch;
+	r = *ret_todo == TODO_NOTHING ? -ECANCELED : 0;
+	if (r == 0 && n->handles > 0)
+		r = -EBUSY;
+	lock_release(&c->view->lock);
+	if (r < 0)
+		return r;
+	r = staging_open(c->view->store, c->view->id, c->staging_id, O_RDONLY,
+			 &c->fd);
+	if (r == 0 && fstat(c->fd, &c->st) < 0)
+		r = -errno;
+	return r;
+}
+
+static int hash(struct candidate *c)
+{
+	uint64_t len;
+	int r;
+
+	be_idle(true);
+	r = digest_of_fd(c->fd, still_wanted, c, &c->digest, &len);
+	if (r == 0 && fdatasync(c->fd) < 0)
+		r = -errno;
+	be_idle(false);
+	if (r == 0 && len != (uint64_t)c->st.st_size)
+		r = -EBUSY;
+	return r;
+}
+
+/*
+ * Needs io, so that nobody opens the file from here on. A mapping or a handle
+ * of the kernel's may still write: then no read lease is granted.
+ */
+static int check_same(struct candidate *c)
+{
+	struct node *n = c->node;
+	struct stat st;
+	bool same;
+
+	lock_acquire(&c->view->lock);
+	same = n->content == CONTENT_STAGING && n->epoch == c->epoch &&
+	       n->staging_id == c->staging_id && n->handles == 0 &&
+	       n->nlink > 0;
+	lock_release(&c->view->lock);
+	if (!same || !content_try_cool(c->view, n) || fstat(c->fd, &st) < 0)
+		return -EBUSY;
+	if (st.st_size != c->st.st_size ||
+	    st.st_ctim.tv_sec != c->st.st_ctim.tv_sec ||
+	    st.st_ctim.tv_nsec != c->st.st_ctim.tv_nsec)
+		return -EBUSY;
+	return 0;
+}
+
+static void count_shared(struct candidate *c)
+{
+	struct stat st;
+
+	view_count(c->view, COUNTER_SETTLED, 1);
+	view_count(c->view, COUNTER_SETTLED_BYTES, (uint64_t)c->st.st_size);
+	/* Without a second link the blob was another file. */
+	if (fstat(c->fd, &st) == 0 && st.st_nlink == 1) {
+		view_count(c->view, COUNTER_SHARED, 1);
+		view_count(c->view, COUNTER_SHARED_BYTES,
+			   (uint64_t)c->st.st_size);
+	}
+}
+
+/*
+ * Needs io. Once blob_link() has begun, the staging file may be the blob: it
+ * must never be written again, whatever else fails.
+ */
+static int share_file(struct candidate *c)
+{
+	struct view *v = c->view;
+	struct node *n = c->node;
+	int r;
+
+	r = blob_link(v->store, v->id, c->staging_id, c->fd, &c->digest,
+		      (uint64_t)c->st.st_size);
+	if (r < 0) {
+		log_error("cannot share a file of view %u: %s", v->id,
+			  strerror(-r));
+		return content_unshare_staging(v, n);
+	}
+	count_shared(c);
+	content_close_backing(v, n);
+	lock_acquire(&v->lock);
+	n->content = CONTENT_BLOB;
+	n->digest = c->digest;
+	n->flags &= ~(unsigned)(NF_STAGING_COMMITTED | NF_FLUX_COMMITTED);
+	n->flags |= NF_BLOB_NEW;
+	node_dirty_locked(v, n);
+	lock_release(&v->lock);
+	return 0;
+}
+
+static void mark_synced(struct candidate *c)
+{
+	lock_acquire(&c->view->lock);
+	c->node->flags |= NF_SYNCED;
+	node_dirty_locked(c->view, c->node);
+	lock_release(&c->view->lock);
+}
+
+/* Needs io, comes back with it; lets go of it while it hashes. */
+NO_LOCK_ANALYSIS
+static int settle(struct candidate *c)
+{
+	struct lock *io = &c->node->file->io;
+	enum todo todo;
+	int r;
+
+	r = choose(c, &todo);
+	if (r < 0)
+		return r;
+	lock_release(io);
+	r = hash(c);
+	lock_acquire(io);
+	if (r == 0 && !broken("settle-recheck"))
+		r = check_same(c);
+	if (r < 0)
+		return r;
+	if (todo == TODO_SYNC) {
+		mark_synced(c);
+		return 0;
+	}
+	if (c->st.st_size <= BLOB_INLINE_MAX)
+		return content_load_staging(c->view, c->node);
+	return share_file(c);
+}
+
+static bool is_stopping(struct settler *s)
+{
+	bool stop;
+
+	lock_acquire(&s->lock);
+	stop = s->stop;
+	lock_release(&s->lock);
+	return stop;
+}
+
+static void run_job(struct settler *s, struct job *j)
+{
+	struct candidate c = { .view = j->view, .settler = s, .fd = -1 };
+	int r;
+
+	r = view_pin_file(j->view, j->ino, &c.node);
+	if (r < 0) {
+		free(j);
+		return;
+	}
+	r = settle(&c);
+	if (c.fd >= 0)
+		(void)close(c.fd);
+	if (r != -EBUSY) {
+		lock_acquire(&j->view->lock);
+		c.node->flags &= ~(unsigned)NF_SETTLING;
+		lock_release(&j->view->lock);
+	}
+	view_unpin_file(j->view, c.node);
+	if (r == -EBUSY && !is_stopping(s))
+		enqueue(s, j, REST_BUSY_MSEC);
+	else
+		free(j);
+}
+
+/* --- the thread -------------------------------------------------------- */
+
+/* The next job that is due, or NULL: stop. */
+static struct job *next_job(struct settler *s)
+{
+	struct job *j = NULL;
+
+	lock_acquire(&s->lock);
+	for (;;) {
+		int64_t wait = 60000;
+
+		if (s->stop &&
+		    (list_empty(&s->jobs) || now_msec() >= s->deadline))
+			break;
+		if (!list_empty(&s->jobs)) {
+			j = list_entry(s->jobs.next, struct job, link);
+			wait = j->due - now_msec();
+			if (wait <= 0 || s->stop) {
+				list_del(&j->link);
+				break;
+			}
+			j = NULL;
+		}
+		(void)cond_wait_for(&s->wake, &s->lock, wait * 1000000);
+	}
+	lock_release(&s->lock);
+	return j;
+}
+
+static void *settler_run(void *arg)
+{
+	struct settler *s = arg;
+	struct job *j;
+
+	while ((j = next_job(s)) != NULL)
+		run_job(s, j);
+	return NULL;
+}
+
+int settler_start(struct mount *m, struct settler **ret_settler)
+{
+	struct settler *s = calloc(1, sizeof(*s));
+	int r;
+
+	(void)m;
+	if (!s)
+		return -ENOMEM;
+	list_init(&s->jobs);
+	r = lock_init(&s->lock);
+	if (r == 0)
+		r = cond_init(&s->wake);
+	if (r == 0)
+		r = -pthread_create(&s->thread, NULL, settler_run, s);
+	if (r < 0) {
+		free(s);
+		return r;
+	}
+	*ret_settler = s;
+	return 0;
+}
+
+void settler_stop(struct settler *s, int msec)
+{
+	if (!s)
+		return;
+	lock_acquire(&s->lock);
+	s->deadline = now_msec() + msec;
+	s->stop = true;
+	cond_broadcast(&s->wake);
+	lock_release(&s->lock);
+	(void)pthread_join(s->thread, NULL);
+	list_foreach_safe(l, &s->jobs) free(list_entry(l, struct job, link));
+	cond_destroy(&s->wake);
+	lock_destroy(&s->lock);
+	free(s);
+}

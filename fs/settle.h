@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The settler: a thread that takes files which nobody writes any more, hashes
+ * what cargo's tools have written, and makes shared blobs of it, so that equal
+ * artifacts of any view occupy disk once. Other private files are only synced,
+ * so that they survive a power loss from then on.
+ *
+ * It works a while after the last writer has gone, hashes at idle priority,
+ * and gives a file up as soon as somebody opens it for writing.
+ */
+#ifndef FS_SETTLE_H
+#define FS_SETTLE_H
+
+struct mount;
+struct node;
+struct settler;
+struct view;
+
+int settler_start(struct mount *m, struct settler **ret_settler);
+/*
+ * Settles what is still queued, for @msec at most, and ends the thread. NULL
+ * is fine.
+ */
+void settler_stop(struct settler *s, int msec);
+
+/* The node is pinned or view.lock held by nobody; any regular file. */
+void settle_enqueue(struct view *v, struct node *n);
+
+#endif
