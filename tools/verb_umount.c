@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * `targetfs umount DIR`: ends a mount, and names who is in the way.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdlib.h>
+
+#include "fs/session.h"
+#include "store/base/macros.h"
+#include "tools/common.h"
+#include "tools/paths.h"
+#include "tools/proc_users.h"
+#include "tools/verbs.h"
+
+static void say_busy(const char *dir)
+{
+	_cleanup_free_ char *who = NULL;
+
+	if (proc_users(dir, &who) == 0 && who)
+		say("'%s' is in use by %s; end them, or detach it at once with "
+		    "'targetfs umount --lazy'",
+		    dir, who);
+	else
+		say("'%s' is in use; end what runs there, or detach it at once "
+		    "with 'targetfs umount --lazy'",
+		    dir);
+}
+
+static int say_failure(const char *dir, int r)
+{
+	switch (r) {
+	case -ENOENT:
+		say("'%s' is not a mounted view; 'targetfs views' shows what "
+		    "is mounted where",
+		    dir);
+		break;
+	case -EBUSY:
+		say_busy(dir);
+		break;
+	case -EPERM:
+	case -EACCES:
+		say("'%s' was mounted by another user, who (or root) has to "
+		    "unmount it",
+		    dir);
+		break;
+	case -ETIMEDOUT:
+		say("'%s' is unmounted, but its daemon is still writing to the "
+		    "store; wait before you shut down or copy the store",
+		    dir);
+		break;
+	case -ECONNABORTED:
+		say("'%s' is unmounted, but its daemon ended before it had "
+		    "committed everything; the last second of changes may be "
+		    "lost, and cargo will build it again",
+		    dir);
+		break;
+	default:
+		(void)say_error(r, "cannot unmount '%s'", dir);
+	}
+	return EXIT_FAILURE;
+}
+
+static int run_umount(const struct verb *self, int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "help", no_argument, NULL, OPT_HELP },
+		{ "lazy", no_argument, NULL, 'l' },
+		{ NULL, 0, NULL, 0 },
+	};
+	_cleanup_free_ char *dir = NULL;
+	bool lazy = false;
+	int c, r;
+
+	while ((c = getopt_long(argc, argv, "hl", options, NULL)) != -1) {
+		if (c == 'l')
+			lazy = true;
+		else if (c == 'h' || c == OPT_HELP)
+			return verb_show_help(self);
+		else
+			return verb_usage(self, NULL);
+	}
+	if (argc - optind != 1)
+		return verb_usage(self, optind == argc ? "which DIR to unmount?"
+						       : "one DIR at a time");
+	r = path_resolve(argv[optind], &dir);
+	if (r < 0) {
+		(void)say_error(r, "cannot find '%s'", argv[optind]);
+		return EXIT_FAILURE;
+	}
+	r = mount_remove(dir, lazy);
+	return r < 0 ? say_failure(dir, r) : EXIT_SUCCESS;
+}
+
+const struct verb verb_umount = {
+	.name = "umount",
+	.args = "[--lazy] DIR",
+	.summary = "end a mount; what is in the view stays in the store",
+	.help = "  -l, --lazy  detach DIR at once, even while it is in use\n\n"
+		"Returns when everything is committed to the store.",
+	.usage_status = EXIT_USAGE,
+	.run = run_umount,
+};
