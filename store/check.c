@@ -34,10 +34,13 @@ void check_problem(struct check *c, enum remedy remedy, const char *format, ...)
 	va_list ap;
 	int len;
 
-	c->rep.damaged++;
+	if (remedy == REMEDY_LEFT_OVER)
+		c->rep.left_over++;
+	else
+		c->rep.damaged++;
 	if (remedy == REMEDY_WAIT)
 		c->rep.skipped++;
-	else if (check_repairs(c))
+	else if (remedy == REMEDY_REPAIR && check_repairs(c))
 		c->rep.repaired++;
 	va_start(ap, format);
 	len = vsnprintf(line, sizeof(line), format, ap);

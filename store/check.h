@@ -4,9 +4,10 @@
  *
  * Found: index values with a bad checksum or encoding; blob files that are
  * missing, truncated, swapped or (with CHECK_READ_DATA) altered; rows without
- * files and files without rows; wrong reference counts; names without nodes,
- * nodes without names, wrong link counts, loops; staging files missing or left
- * over; an index file shorter than its pages.
+ * files; wrong reference counts; names without nodes, nodes without names,
+ * wrong link counts, loops; staging files missing; an index file shorter than
+ * its pages. Told, but no damage: blob files without rows and staging files
+ * that no node names.
  *
  * Repaired (CHECK_REPAIR): counts; left-overs; rows of blob files that are
  * there; nodes whose bytes are lost are removed from their view together with
@@ -32,6 +33,9 @@ struct check_report {
 	uint64_t damaged;  /* problems found */
 	uint64_t repaired; /* of them, repaired */
 	uint64_t skipped;  /* of them, in views that are mounted */
+	/* Files that a killed daemon left behind: no damage, and daemons free
+	 * them in time; a repair does so now. */
+	uint64_t left_over;
 };
 
 /*

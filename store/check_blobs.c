@@ -231,10 +231,11 @@ static int merge_row(struct txn *txn, struct span key, struct span value,
 	r = merge_refs(m, txn, &d);
 	if (r < 0)
 		return r;
-	refs = ARRAY_OF(&m->c->refs, struct found_ref) + m->next;
-	if (m->next < COUNT_OF(&m->c->refs, struct found_ref) &&
-	    digest_equal(&refs->d, &d))
-		n = same_blob(m->c, m->next);
+	refs = ARRAY_OF(&m->c->refs, struct found_ref);
+	if (m->next < COUNT_OF(&m->c->refs, struct found_ref)) {
+		refs += m->next;
+		n = digest_equal(&refs->d, &d) ? same_blob(m->c, m->next) : 0;
+	}
 	m->next += n;
 	r = look(m->c, txn, &d, refs, n, &b);
 	return r < 0 ? r : m->fn(m->c, txn, &b);
@@ -368,8 +369,8 @@ static void tell_rowless(struct check *c, struct txn *txn)
 			    sizeof(*refs), compare_refs))
 			continue;
 		blob_name(&f[i].d, name);
-		check_problem(c, REMEDY_REPAIR, "blob '%s': a file left over",
-			      name);
+		check_problem(c, REMEDY_LEFT_OVER,
+			      "blob '%s': a file left over", name);
 	}
 }
 

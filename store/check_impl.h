@@ -68,6 +68,9 @@ struct check {
 enum remedy {
 	REMEDY_REPAIR, /* a repair does away with it */
 	REMEDY_WAIT,   /* the view is mounted */
+	/* No damage: what a killed daemon leaves behind. Daemons free it in
+	 * time, a repair does so now. */
+	REMEDY_LEFT_OVER,
 };
 
 /* Notes a problem. */

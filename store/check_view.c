@@ -222,7 +222,9 @@ static int check_left_over(uint64_t id, void *arg)
 	    bsearch(&id, lo->ids.data, COUNT_OF(&lo->ids, uint64_t),
 		    sizeof(uint64_t), compare_ids))
 		return 0;
-	PROBLEM(t, "staging file %016" PRIx64 " is left over", id);
+	check_problem(t->c, REMEDY_LEFT_OVER,
+		      "view %u: staging file %016" PRIx64 " is left over",
+		      t->id, id);
 	r = t->fix ? staging_unlink(t->c->st, t->id, id) : 0;
 	return r == -ENOENT ? 0 : r;
 }

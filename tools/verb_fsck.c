@@ -108,6 +108,12 @@ static void print_text(const struct fsck *f, const struct check_report *rep)
 		(void)printf(", read: %s", bytes);
 	if (f->rebuilt)
 		(void)printf("; index rebuilt");
+	if (rep->left_over > 0)
+		(void)printf("; left over by daemons that were killed, and %s: "
+			     "%" PRIu64,
+			     f->flags & CHECK_REPAIR ? "removed"
+						     : "freed in time",
+			     rep->left_over);
 	if (rep->damaged == 0) {
 		(void)printf("; clean\n");
 		return;
@@ -135,6 +141,7 @@ static void end_json(struct fsck *f, const struct check_report *rep, int status)
 	json_u64(j, "damaged", rep->damaged);
 	json_u64(j, "repaired", rep->repaired);
 	json_u64(j, "skipped", rep->skipped);
+	json_u64(j, "left_over", rep->left_over);
 	json_bool(j, "index_rebuilt", f->rebuilt);
 	json_i64(j, "status", status);
 	json_end(j);

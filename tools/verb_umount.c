@@ -56,7 +56,7 @@ static int say_failure(const char *dir, int r)
 		    "committed everything; the last second of changes may be "
 		    "lost, and cargo will build it again",
 		    dir);
-		break;
+		return EXIT_SUCCESS;
 	default:
 		(void)say_error(r, "cannot unmount '%s'", dir);
 	}
