@@ -18,6 +18,7 @@
 #include "fs/attach.h"
 #include "fs/flush.h"
 #include "fs/log.h"
+#include "fs/handover.h"
 #include "fs/reply.h"
 
 struct host {
@@ -362,7 +363,7 @@ void host_opendir(fuse_req_t req, struct fuse_file_info *fi)
 		free(l);
 		return;
 	}
-	fi->fh = (uintptr_t)l;
+	fi->fh = hand_over(l);
 	if (fuse_reply_open(req, fi) == -ENOENT) {
 		free(l->views);
 		free(l);
@@ -411,18 +412,18 @@ static void list_into(fuse_req_t req, size_t size, off_t off,
 void host_readdir(fuse_req_t req, size_t size, off_t off,
 		  struct fuse_file_info *fi)
 {
-	list_into(req, size, off, (void *)(uintptr_t)fi->fh, false);
+	list_into(req, size, off, take_back(fi->fh), false);
 }
 
 void host_readdirplus(fuse_req_t req, size_t size, off_t off,
 		      struct fuse_file_info *fi)
 {
-	list_into(req, size, off, (void *)(uintptr_t)fi->fh, true);
+	list_into(req, size, off, take_back(fi->fh), true);
 }
 
 void host_releasedir(fuse_req_t req, struct fuse_file_info *fi)
 {
-	struct listing *l = (void *)(uintptr_t)fi->fh;
+	struct listing *l = take_back(fi->fh);
 
 	free(l->views);
 	free(l);

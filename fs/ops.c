@@ -23,6 +23,7 @@
 #include <sys/statvfs.h>
 
 #include "fs/dir.h"
+#include "fs/handover.h"
 #include "fs/host.h"
 #include "fs/ops_file.h"
 #include "fs/reply.h"
@@ -478,7 +479,7 @@ static void op_opendir(fuse_req_t req, fuse_ino_t ino,
 		reply_err(req, r);
 		return;
 	}
-	fi->fh = (uintptr_t)dh;
+	fi->fh = hand_over(dh);
 	if (fuse_reply_open(req, fi) == -ENOENT)
 		do_releasedir(dh);
 }
@@ -545,7 +546,7 @@ static void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 		return;
 	}
 	if (request_view(req, ino, COUNTER_READDIR))
-		readdir_into(req, size, off, (void *)(uintptr_t)fi->fh, false);
+		readdir_into(req, size, off, take_back(fi->fh), false);
 }
 
 static void op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size,
@@ -556,7 +557,7 @@ static void op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size,
 		return;
 	}
 	if (request_view(req, ino, COUNTER_READDIR))
-		readdir_into(req, size, off, (void *)(uintptr_t)fi->fh, true);
+		readdir_into(req, size, off, take_back(fi->fh), true);
 }
 
 static void op_releasedir(fuse_req_t req, fuse_ino_t ino,
@@ -568,7 +569,7 @@ static void op_releasedir(fuse_req_t req, fuse_ino_t ino,
 	}
 	if (!request_view(req, ino, COUNTER_RELEASEDIR))
 		return;
-	do_releasedir((void *)(uintptr_t)fi->fh);
+	do_releasedir(take_back(fi->fh));
 	reply_err(req, 0);
 }
 

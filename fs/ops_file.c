@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "fs/flush.h"
+#include "fs/handover.h"
 #include "fs/host.h"
 #include "fs/reply.h"
 
@@ -16,7 +17,7 @@
 
 static struct handle *handle_of(const struct fuse_file_info *fi)
 {
-	return (struct handle *)(uintptr_t)fi->fh;
+	return take_back(fi->fh);
 }
 
 static void open_slowly(struct work *w)

@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "fs/handover.h"
+
 struct view *mount_view(struct mount *m, uint64_t nodeid)
 {
 	uint64_t slot = nodeid >> SLOT_SHIFT;
@@ -87,7 +89,7 @@ void reply_attr(fuse_req_t req, int r, const struct entry *e)
 
 static void fill_file_info(const struct opened *o, struct fuse_file_info *fi)
 {
-	fi->fh = (uintptr_t)o->handle;
+	fi->fh = hand_over(o->handle);
 	fi->noflush = 1;
 	fi->keep_cache = o->keep_cache;
 #ifdef HAVE_FUSE_PASSTHROUGH

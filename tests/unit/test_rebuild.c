@@ -420,6 +420,11 @@ static void killed_while_rebuilding(void **state)
 
 int main(void)
 {
+#ifdef __SANITIZE_THREAD__
+	/* LMDB writes where a damaged page says; with this heap that is
+	 * sometimes the sanitizer's own memory. */
+	return 77;
+#endif
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_index_that_is_well),
 		cmocka_unit_test(no_index),
