@@ -9,10 +9,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "fs/cargo/layout.h"
 #include "fs/content.h"
 #include "fs/flush.h"
 #include "fs/log.h"
@@ -39,8 +41,8 @@ static int load_xattrs(struct node *n, const struct node_rec *rec)
 	return n->xattrs->err;
 }
 
-static int load_content(struct node *n, const struct node_rec *rec,
-			struct recovery *rv)
+static int load_content(struct view *v, struct node *n,
+			const struct node_rec *rec, struct recovery *rv)
 {
 	n->content = rec->content;
 	switch ((enum content_kind)rec->content) {
@@ -51,6 +53,9 @@ static int load_content(struct node *n, const struct node_rec *rec,
 		return 0;
 	case CONTENT_STAGING:
 		n->staging_id = rec->staging_id;
+		/* The file itself may be gone after a power loss; its id must
+		 * not be given again while the row names it. */
+		v->next_staging = MAX(v->next_staging, n->staging_id + 1);
 		n->flags |= NF_STAGING_COMMITTED;
 		if (!(rec->flags & NODE_UNSYNCED))
 			n->flags |= NF_SYNCED;
@@ -89,7 +94,7 @@ static int on_node(uint64_t ino, const struct node_rec *rec, void *arg)
 	n->flags = NF_COMMITTED;
 	if (ino == VIEW_ROOT_INO)
 		ld->view->root = n;
-	r = load_content(n, rec, ld->recovery);
+	r = load_content(ld->view, n, rec, ld->recovery);
 	return r < 0 ? r : load_xattrs(n, rec);
 }
 
@@ -174,6 +179,36 @@ static void resume_settling(struct view *v)
 				settle_enqueue(v, n);
 }
 
+/* Rows of files that were unlinked while somebody had them open. */
+static void drop_nameless(struct view *v)
+{
+	for (size_t i = 0; i <= v->nodes.mask; i++) {
+		struct node *n = v->nodes.slot[i], *next;
+
+		for (; n; n = next) {
+			next = n->hash_next;
+			if (n->names || n == v->root)
+				continue;
+			n->nlink = 0;
+			node_check_locked(v, n);
+		}
+	}
+}
+
+/* What the rows do not say: which files are kept in memory. */
+static void classify(struct view *v)
+{
+	char path[PATH_MAX];
+
+	for (size_t i = 0; i <= v->nodes.mask; i++)
+		for (struct node *n = v->nodes.slot[i]; n; n = n->hash_next)
+			if (node_is_reg(n) && n->names &&
+			    name_path_locked(n->names, path, sizeof(path)) ==
+				    0 &&
+			    layout_classify(path).kind == LAYOUT_META)
+				n->flags |= NF_META;
+}
+
 static int fill(struct view *v, const struct view_rec *rec)
 {
 	struct recovery rv = { 0 };
@@ -184,6 +219,10 @@ static int fill(struct view *v, const struct view_rec *rec)
 	r = read_boot_id(v->boot_id);
 	if (r == 0)
 		r = load(v, &rv);
+	if (r == 0) {
+		drop_nameless(v);
+		classify(v);
+	}
 	if (r == 0)
 		r = recover(v, &rv,
 			    memcmp(rec->boot_id, v->boot_id, BOOT_ID_LEN) != 0);

@@ -82,28 +82,6 @@ static void set_plain_locked(struct view *v, struct node *n, unsigned set,
 	node_dirty_locked(v, n);
 }
 
-/*
- * A hot file's mtime is its backing file's, so it is set there as well. Only a
- * private file may be: times can be set through a descriptor that is open for
- * reading only.
- */
-static void set_backing_times(struct view *v, struct node *n)
-{
-	struct timespec t[2] = { { .tv_nsec = UTIME_OMIT } };
-	int64_t sec;
-	int fd;
-
-	if (n->content != CONTENT_STAGING || !(n->flags & NF_HOT) ||
-	    content_open_backing(v, n, &fd) < 0)
-		return;
-	sec = n->mtime / NSEC_PER_SEC;
-	if (n->mtime % NSEC_PER_SEC < 0)
-		sec--;
-	t[1].tv_sec = sec;
-	t[1].tv_nsec = n->mtime - sec * NSEC_PER_SEC;
-	(void)futimens(fd, t);
-}
-
 /* Needs io. */
 static int set_size(struct view *v, struct node *n, uint64_t size)
 {
@@ -133,8 +111,9 @@ static int set_file(struct view *v, uint64_t ino, unsigned set,
 		lock_acquire(&v->lock);
 		set_plain_locked(v, n, set, st);
 		lock_release(&v->lock);
-		if (set & SET_MTIMES)
-			set_backing_times(v, n);
+		/* A hot file's mtime is its backing file's. */
+		if (set & SET_MTIMES && n->flags & NF_HOT)
+			content_set_times(v, n);
 	}
 	view_unpin_file(v, n);
 	return r;

@@ -32,5 +32,7 @@ void backing_close(struct mount *m, int32_t id)
 {
 	uint32_t arg = (uint32_t)id;
 
-	(void)ioctl(fuse_session_fd(m->se), BACKING_CLOSE, &arg);
+	/* The end of the session has closed them all. */
+	if (m->se)
+		(void)ioctl(fuse_session_fd(m->se), BACKING_CLOSE, &arg);
 }

@@ -203,6 +203,10 @@ int content_open_writable(struct view *v, struct node *n, int *ret_fd)
 	if (f->wfd < 0) {
 		r = lost(staging_open(v->store, v->id, n->staging_id, O_RDWR,
 				      &f->wfd));
+		/* An attempt to share it that failed has left it so. */
+		if (r == -EACCES && fchmod(fd, 0600) == 0)
+			r = lost(staging_open(v->store, v->id, n->staging_id,
+					      O_RDWR, &f->wfd));
 		if (r < 0)
 			return r;
 	}
@@ -221,6 +225,39 @@ static int new_staging(struct view *v, uint64_t *ret_id, int *ret_fd)
 	return staging_create(v->store, v->id, *ret_id, ret_fd);
 }
 
+/* Only of a private file: times can be set through a descriptor that is open
+ * for reading only, so a blob's could be as well. */
+static void set_mtime(int fd, int64_t nsec)
+{
+	struct timespec t[2] = { { .tv_nsec = UTIME_OMIT } };
+	int64_t sec = nsec / NSEC_PER_SEC;
+
+	if (nsec % NSEC_PER_SEC < 0)
+		sec--;
+	t[1].tv_sec = sec;
+	t[1].tv_nsec = nsec - sec * NSEC_PER_SEC;
+	(void)futimens(fd, t);
+}
+
+void content_set_times(struct view *v, struct node *n)
+{
+	int fd;
+
+	if (n->content == CONTENT_STAGING &&
+	    content_open_backing(v, n, &fd) == 0)
+		set_mtime(fd, n->mtime);
+}
+
+void content_heat(struct view *v, struct node *n)
+{
+	/* While it was cool its times may have been set on the node alone. */
+	if (!(n->flags & NF_HOT))
+		content_set_times(v, n);
+	lock_acquire(&v->lock);
+	node_heat_locked(v, n);
+	lock_release(&v->lock);
+}
+
 /*
  * The file @id, with @size bytes, holds the content from now on. @fd, its
  * descriptor for writing, is taken over.
@@ -230,6 +267,7 @@ static void become_staging(struct view *v, struct node *n, uint64_t id, int fd,
 {
 	struct file *f = n->file;
 
+	set_mtime(fd, n->mtime);
 	content_close_backing(v, n);
 	lock_acquire(&v->lock);
 	node_drop_staging_locked(v, n);
@@ -298,23 +336,6 @@ static int inline_to_mem(struct view *v, struct node *n)
 	return 0;
 }
 
-/*
- * A staging file with a second name may be a blob already, whatever became of
- * the attempt to share it. Nobody may write it.
- */
-int content_unshare_staging(struct view *v, struct node *n)
-{
-	struct stat st;
-	int fd, r;
-
-	r = content_open_backing(v, n, &fd);
-	if (r < 0)
-		return r;
-	if (fstat(fd, &st) < 0)
-		return -errno;
-	return st.st_nlink > 1 ? copy_to_staging(v, n, n->size) : 0;
-}
-
 int content_load_staging(struct view *v, struct node *n)
 {
 	_cleanup_free_ uint8_t *mem = malloc(MAX(n->size, 1));
@@ -373,10 +394,33 @@ static int mark_flux(struct view *v, struct node *n)
 	lock_acquire(&v->lock);
 	wait = (n->flags & NF_STAGING_COMMITTED) &&
 	       !(n->flags & NF_FLUX_COMMITTED) && !broken("flux-mark");
-	if (wait)
-		node_heat_locked(v, n);
 	lock_release(&v->lock);
-	return wait ? flush_wait(v) : 0;
+	if (!wait)
+		return 0;
+	content_heat(v, n);
+	return flush_wait(v);
+}
+
+/*
+ * A staging file with a second name may be a blob already: an attempt to
+ * share it failed half-way, or a crash came before its commit. Nobody may
+ * write it.
+ */
+static int make_staging_private(struct view *v, struct node *n, uint64_t size)
+{
+	struct stat st;
+	int fd, r;
+
+	r = content_open_backing(v, n, &fd);
+	if (r < 0)
+		return r;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (st.st_nlink > 1 && n->file->passthrough > 0)
+		return -EBUSY;
+	if (st.st_nlink > 1)
+		return copy_to_staging(v, n, size);
+	return mark_flux(v, n);
 }
 
 bool content_is_slow_to_write_locked(const struct node *n)
@@ -392,7 +436,7 @@ bool content_is_slow_to_write_locked(const struct node *n)
 static int make_private(struct view *v, struct node *n, uint64_t size)
 {
 	if (n->content == CONTENT_STAGING)
-		return mark_flux(v, n);
+		return make_staging_private(v, n, size);
 	if (n->content != CONTENT_BLOB)
 		return 0;
 	if (!content_is_file(n))
@@ -638,6 +682,13 @@ static bool has_writer(int fd)
 	return false;
 }
 
+static bool is_as_synced(const struct file *f, const struct stat *st)
+{
+	return f->synced_size == (uint64_t)st->st_size &&
+	       f->synced_ctime.tv_sec == st->st_ctim.tv_sec &&
+	       f->synced_ctime.tv_nsec == st->st_ctim.tv_nsec;
+}
+
 bool content_try_cool(struct view *v, struct node *n)
 {
 	struct file *f = n->file;
@@ -657,6 +708,8 @@ bool content_try_cool(struct view *v, struct node *n)
 	if (n->flags & NF_HOT && f->writers == 0) {
 		take_over_locked(v, n, &st);
 		n->flags &= ~(unsigned)NF_HOT;
+		if (is_as_synced(f, &st))
+			n->flags |= NF_SYNCED;
 		node_dirty_locked(v, n);
 	}
 	lock_release(&v->lock);

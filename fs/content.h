@@ -77,8 +77,10 @@ int content_write(struct view *v, struct node *n, const void *buf, size_t len,
 int content_to_staging(struct view *v, struct node *n);
 /* Bytes of a small staging file move into memory, and so into the index. */
 int content_load_staging(struct view *v, struct node *n);
-/* Takes a copy if the staging file has got a second name as a blob. */
-int content_unshare_staging(struct view *v, struct node *n);
+/* The backing file of a staging file gets the node's mtime. */
+void content_set_times(struct view *v, struct node *n);
+/* A writer comes: the backing file's times and bytes count from now on. */
+void content_heat(struct view *v, struct node *n);
 
 /*
  * Takes size, blocks and times of a hot file over from its backing file.

@@ -31,7 +31,10 @@ static inline void __tsan_release(void *addr)
 }
 #endif
 
-/* The value for fuse_file_info.fh; @p is not touched any more. */
+/*
+ * The value for fuse_file_info.fh. Called again at the end of each request
+ * that used @p: it is not touched any more by this thread.
+ */
 static inline uint64_t hand_over(void *p)
 {
 	__tsan_release(p);

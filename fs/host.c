@@ -74,6 +74,7 @@ bool host_serves(fuse_req_t req, fuse_ino_t nodeid)
 {
 	const struct mount *m = fuse_req_userdata(req);
 
+	request_begins();
 	return m->host && nodeid == FUSE_ROOT_ID;
 }
 
@@ -243,6 +244,7 @@ void host_mkdir(fuse_req_t req, const char *name, mode_t mode)
 static int retire(struct host *h, struct view *v)
 {
 	bool empty;
+	int r;
 
 	lock_acquire(&v->lock);
 	empty = v->root->dir.count == 0;
@@ -251,7 +253,13 @@ static int retire(struct host *h, struct view *v)
 	lock_release(&v->lock);
 	if (!empty)
 		return -ENOTEMPTY;
-	return views_drop(h->mount->store, v->id);
+	r = views_drop(h->mount->store, v->id);
+	if (r < 0) {
+		lock_acquire(&v->lock);
+		v->root->nlink = 2;
+		lock_release(&v->lock);
+	}
+	return r;
 }
 
 static void rmdir_job(struct work *w)
@@ -383,8 +391,8 @@ static size_t add(fuse_req_t req, char *at, size_t room, const char *name,
 	return fuse_add_direntry(req, at, room, name, &p.attr, next);
 }
 
-static void list_into(fuse_req_t req, size_t size, off_t off,
-		      const struct listing *l, bool plus)
+static void list_into(fuse_req_t req, size_t size, off_t off, struct listing *l,
+		      bool plus)
 {
 	char *buf = malloc(size);
 	size_t at = 0;
@@ -405,6 +413,7 @@ static void list_into(fuse_req_t req, size_t size, off_t off,
 			break;
 		at += len;
 	}
+	(void)hand_over(l);
 	(void)fuse_reply_buf(req, buf, at);
 	free(buf);
 }

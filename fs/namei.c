@@ -318,14 +318,14 @@ int do_link(struct view *v, uint64_t ino, uint64_t parent, const char *name,
 
 /* --- removing ---------------------------------------------------------- */
 
-/* The node has lost its last name: its row goes with the next batch. */
+/*
+ * The node has lost its last name. If it is in use, its row stays (with nlink
+ * 0) until it no longer is: the row keeps the blob that is still read.
+ */
 static void unlinked_locked(struct view *v, struct node *n)
 {
 	n->nlink = 0;
-	if (n->flags & NF_COMMITTED && batch_del_node(&v->gone, n->ino) < 0)
-		v->out_of_memory = true;
-	list_del(&n->dirty);
-	n->flags &= ~(unsigned)(NF_COMMITTED | NF_DIRTY);
+	node_dirty_locked(v, n);
 	node_check_locked(v, n);
 }
 

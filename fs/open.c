@@ -103,17 +103,16 @@ static void account(struct view *v, struct node *n, struct handle *h,
 {
 	struct file *f = n->file;
 
+	if (h->writes && n->content == CONTENT_STAGING)
+		content_heat(v, n);
 	lock_acquire(&v->lock);
 	n->handles++;
 	if (h->passthrough)
 		f->passthrough++;
 	else
 		f->cached++;
-	if (h->writes) {
+	if (h->writes)
 		f->writers++;
-		if (n->content == CONTENT_STAGING)
-			node_heat_locked(v, n);
-	}
 	if (h->passthrough && h->writes)
 		n->flags |= NF_PAGES_STALE;
 	ret_opened->keep_cache = !(n->flags & NF_PAGES_STALE);
@@ -175,11 +174,13 @@ int do_create(struct view *v, uint64_t parent, const char *name, mode_t mode,
 	      int flags, struct caller who, struct entry *ret_entry,
 	      struct opened *ret_opened)
 {
+	bool made;
 	uint64_t ino;
 	int r;
 
 	mode = S_IFREG | (mode & 07777);
 	r = do_mknod(v, parent, name, mode, who, ret_entry);
+	made = r == 0;
 	if (r == -EEXIST && !(flags & O_EXCL))
 		r = do_lookup(v, parent, name, ret_entry);
 	if (r < 0)
@@ -187,7 +188,8 @@ int do_create(struct view *v, uint64_t parent, const char *name, mode_t mode,
 	ino = ret_entry->st.st_ino & INO_MASK;
 	r = do_open(v, ino, flags, ret_opened);
 	if (r < 0) {
-		(void)do_unlink(v, parent, name);
+		if (made)
+			(void)do_unlink(v, parent, name);
 		do_forget(v, ino, 1);
 		return r;
 	}
@@ -252,9 +254,15 @@ int do_write(struct handle *h, const void *buf, size_t len, uint64_t off)
 	return r;
 }
 
-/* Needs io. */
+/*
+ * Needs io, comes back with it, lets go of it while it waits for the disk: a
+ * stat of the file must not.
+ */
 static int sync_bytes(struct view *v, struct node *n)
 {
+	struct file *f = n->file;
+	_cleanup_close_ int own = -1;
+	struct stat st;
 	int fd, r;
 
 	if (n->content != CONTENT_STAGING)
@@ -262,13 +270,19 @@ static int sync_bytes(struct view *v, struct node *n)
 	r = content_open_backing(v, n, &fd);
 	if (r < 0)
 		return r;
-	if (fdatasync(fd) < 0)
+	own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (own < 0 || fstat(own, &st) < 0)
 		return -errno;
-	lock_acquire(&v->lock);
-	if (n->file->writers == 0 && !(n->flags & NF_HOT))
-		n->flags |= NF_SYNCED;
-	node_dirty_locked(v, n);
-	lock_release(&v->lock);
+	lock_release(&f->io);
+	r = fdatasync(own) < 0 ? -errno : 0;
+	lock_acquire(&f->io);
+	if (r < 0)
+		return r;
+	/* Whoever finds it unchanged knows that it is synced. */
+	f->synced_ctime = st.st_ctim;
+	f->synced_size = (uint64_t)st.st_size;
+	if (f->writers == 0)
+		(void)content_try_cool(v, n);
 	return 0;
 }
 

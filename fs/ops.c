@@ -531,6 +531,7 @@ static void readdir_into(fuse_req_t req, size_t size, off_t off,
 		at += len;
 		off = (off_t)de.next;
 	}
+	(void)hand_over(dh);
 	if (r < 0 && at == 0)
 		reply_err(req, r);
 	else

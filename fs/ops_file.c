@@ -81,6 +81,7 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 	size = MIN(size, READ_MAX);
 	buf = malloc(size);
 	r = buf ? do_read(handle_of(fi), buf, size, (uint64_t)off) : -ENOMEM;
+	(void)hand_over(handle_of(fi));
 	if (r < 0)
 		reply_err(req, (int)r);
 	else
@@ -97,6 +98,7 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size,
 	if (!v)
 		return;
 	r = do_write(handle_of(fi), buf, size, (uint64_t)off);
+	(void)hand_over(handle_of(fi));
 	if (r < 0)
 		reply_err(req, r);
 	else
@@ -162,8 +164,10 @@ static void fallocate_slowly(struct work *w)
 {
 	struct slow_request *s = container_of(w, struct slow_request, work);
 
-	reply_err(s->req,
-		  do_fallocate(handle_of(&s->fi), s->mode, s->off, s->len));
+	int r = do_fallocate(handle_of(&s->fi), s->mode, s->off, s->len);
+
+	(void)hand_over(handle_of(&s->fi));
+	reply_err(s->req, r);
 	free(s);
 }
 
@@ -190,6 +194,7 @@ void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence,
 	if (!request_view(req, ino, COUNTER_LSEEK))
 		return;
 	r = do_lseek(handle_of(fi), off, whence);
+	(void)hand_over(handle_of(fi));
 	if (r < 0)
 		reply_err(req, (int)r);
 	else
@@ -202,6 +207,8 @@ static void copy_slowly(struct work *w)
 	ssize_t r = do_copy_range(handle_of(&s->fi), s->off, s->other,
 				  s->other_off, s->len);
 
+	(void)hand_over(handle_of(&s->fi));
+	(void)hand_over(s->other);
 	if (r < 0)
 		reply_err(s->req, (int)r);
 	else

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -15,7 +16,6 @@
 #include "fs/namei.h"
 #include "fs/view.h"
 #include "store/base/broken.h"
-#include "store/base/io.h"
 #include "store/blob.h"
 
 int recovery_add(struct recovery *rv, uint64_t ino, uint64_t staging_id,
@@ -148,7 +148,7 @@ static bool drop_by_path(struct view *v, const char *path)
  * Drops what a file belongs to, name by name: each of them may go on the way,
  * and the node with the last.
  */
-static int drop_file(struct view *v, uint64_t ino, bool bytes_gone)
+static void drop_file(struct view *v, uint64_t ino, bool bytes_gone)
 {
 	char path[PATH_MAX];
 	struct node *n;
@@ -156,47 +156,29 @@ static int drop_file(struct view *v, uint64_t ino, bool bytes_gone)
 
 	while ((n = node_find_locked(v, ino)) != NULL) {
 		struct name *nm = n->names;
-		int r;
 
 		for (size_t i = 0; nm && i < kept; i++)
 			nm = nm->node_next;
 		if (!nm)
 			break;
-		r = name_path_locked(nm, path, sizeof(path));
-		if (r < 0)
-			return r;
+		/* No name of cargo's is as long as that. */
+		if (name_path_locked(nm, path, sizeof(path)) < 0) {
+			if (bytes_gone)
+				remove_tree_locked(v, nm);
+			else
+				kept++;
+			continue;
+		}
 		if (drop_by_path(v, path) || bytes_gone)
 			drop_path(v, path, strlen(path));
 		else
 			kept++;
 	}
-	return 0;
 }
 
 /* --- looking ----------------------------------------------------------- */
 
 enum state { STATE_RIGHT, STATE_UNTRUSTED, STATE_GONE };
-
-/* A second name may be a blob's: a crash came between that and the commit. */
-static int take_copy(struct view *v, struct node *n, int fd)
-{
-	_cleanup_close_ int copy = -1;
-	uint64_t id = v->next_staging++;
-	int r;
-
-	r = staging_create(v->store, v->id, id, &copy);
-	if (r == 0)
-		r = copy_range(fd, 0, copy, 0, n->size, NULL);
-	if (r == 0 && ftruncate(copy, (off_t)n->size) < 0)
-		r = -errno;
-	if (r < 0)
-		return r;
-	node_drop_staging_locked(v, n);
-	n->staging_id = id;
-	n->flags &= ~(unsigned)NF_SYNCED;
-	node_dirty_locked(v, n);
-	return 0;
-}
 
 static void take_size(struct view *v, struct node *n, const struct stat *st)
 {
@@ -207,35 +189,35 @@ static void take_size(struct view *v, struct node *n, const struct stat *st)
 	node_dirty_locked(v, n);
 }
 
-static int look(struct view *v, struct node *n, const struct doubt *d,
-		bool other_boot, enum state *ret_state)
+/* One file that cannot be looked at is no reason to have no view. */
+static enum state look(struct view *v, struct node *n, const struct doubt *d,
+		       bool other_boot)
 {
 	_cleanup_close_ int fd = -1;
+	bool trusted;
 	struct stat st;
 	int r;
 
-	*ret_state = STATE_RIGHT;
 	r = staging_open(v->store, v->id, n->staging_id, O_RDONLY, &fd);
-	if (r == -ENOENT)
-		*ret_state = STATE_GONE;
-	if (r < 0)
-		return r == -ENOENT ? 0 : r;
-	if (fstat(fd, &st) < 0)
-		return -errno;
-	if ((d->flux && !broken("flux-recovery")) ||
-	    (d->unsynced && other_boot && !broken("unsynced-recovery")) ||
-	    (uint64_t)st.st_size != n->size)
-		*ret_state = STATE_UNTRUSTED;
+	if (r == 0 && fstat(fd, &st) < 0)
+		r = -errno;
+	if (r < 0) {
+		log_error("view %u: file %" PRIu64 " is lost: %s", v->id,
+			  n->ino, strerror(-r));
+		return STATE_GONE;
+	}
+	trusted =
+		!(d->flux && !broken("flux-recovery")) &&
+		!(d->unsynced && other_boot && !broken("unsynced-recovery")) &&
+		(uint64_t)st.st_size == n->size;
 	/* From here on its bytes are what they are. */
-	if (d->flux || *ret_state == STATE_UNTRUSTED) {
-		take_size(v, n, &st);
-		node_dirty_locked(v, n);
-	}
-	if (d->unsynced && other_boot) {
+	if (d->unsynced && other_boot)
 		n->flags |= NF_SYNCED;
+	if (!trusted)
+		take_size(v, n, &st);
+	if (!trusted || (d->unsynced && other_boot))
 		node_dirty_locked(v, n);
-	}
-	return st.st_nlink > 1 ? take_copy(v, n, fd) : 0;
+	return trusted ? STATE_RIGHT : STATE_UNTRUSTED;
 }
 
 struct sweep {
@@ -288,9 +270,9 @@ int recover(struct view *v, const struct recovery *rv, bool other_boot)
 
 		if (!n)
 			continue;
-		r = look(v, n, &rv->files[i], other_boot, &state);
-		if (r == 0 && state != STATE_RIGHT)
-			r = drop_file(v, n->ino, state == STATE_GONE);
+		state = look(v, n, &rv->files[i], other_boot);
+		if (state != STATE_RIGHT)
+			drop_file(v, n->ino, state == STATE_GONE);
 	}
 	return r;
 }

@@ -5,6 +5,7 @@
 #include "fs/reply.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 
 #include "fs/handover.h"
@@ -28,9 +29,16 @@ struct view *mount_view(struct mount *m, uint64_t nodeid)
 	return found;
 }
 
+void request_begins(void)
+{
+	(void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
+}
+
 struct view *request_view(fuse_req_t req, fuse_ino_t nodeid, enum counter c)
 {
 	struct view *v = mount_view(fuse_req_userdata(req), nodeid);
+
+	request_begins();
 
 	if (v)
 		view_count(v, c, 1);

@@ -13,6 +13,12 @@
 #include "fs/open.h"
 
 /*
+ * libfuse cancels the threads of its rings when a session ends, and a thread
+ * that is cancelled inside a handler keeps its locks for ever. So handlers
+ * cannot be cancelled; the threads end by the session's own signal.
+ */
+void request_begins(void);
+/*
  * The view that @nodeid belongs to, with the request counted; NULL: there is
  * none, and -ESTALE was replied.
  */

@@ -407,14 +407,19 @@ static int run(struct start *s)
 			leave_terminal();
 		report(s, 0);
 		r = serve(m);
-		fuse_session_unmount(m->se);
 		r = r < 0 ? r : 0;
+		/* Their replies need the session's descriptor. */
+		worker_pool_stop(m->workers);
+		worker_pool_stop(m->notifier);
+		fuse_session_unmount(m->se);
 	}
-	close_all(m);
+	/* Ends the rings' threads: no request comes after this. */
 	if (m->se) {
 		fuse_remove_signal_handlers(m->se);
 		fuse_session_destroy(m->se);
+		m->se = NULL;
 	}
+	close_all(m);
 	if (r < 0 && s->message[0] == '\0')
 		say(s, "%s", strerror(-r));
 	report(s, r);

@@ -44,8 +44,10 @@ struct settler {
 	struct cond wake;
 	/* protected by lock */
 	struct list jobs; /* by due */
+	/* written under lock, atomic: also read without */
 	bool stop;
 	int64_t deadline; /* when stopping: all jobs are due, until then */
+	bool may_idle;	  /* constant */
 };
 
 /* What is being hashed, to see afterwards that it is still the same. */
@@ -142,31 +144,53 @@ void settle_enqueue(struct view *v, struct node *n)
 
 /* --- one file ---------------------------------------------------------- */
 
-/* Only around work that holds no lock: whoever waits for a lock must not wait
+/* Only around work that takes no lock: whoever waits for a lock must not wait
  * for a thread that runs when nobody else wants to. */
-static void be_idle(bool idle)
+static int set_policy(int policy)
 {
 	struct sched_param param = { 0 };
 
-	(void)sched_setscheduler(0, idle ? SCHED_IDLE : SCHED_OTHER, &param);
+	return sched_setscheduler(0, policy, &param);
+}
+
+static void be_idle(const struct settler *s, bool idle)
+{
+	if (s->may_idle)
+		(void)set_policy(idle ? SCHED_IDLE : SCHED_OTHER);
 	/* IOPRIO_WHO_PROCESS, class idle or none (linux/ioprio.h) */
 	(void)syscall(SYS_ioprio_set, 1, 0, idle ? 3 << 13 : 0);
 }
 
+/* Without CAP_SYS_NICE a thread may not come back from being idle. One that
+ * is not needed any more tries it. */
+static void *try_idle(void *arg)
+{
+	bool *ret_ok = arg;
+
+	*ret_ok = set_policy(SCHED_IDLE) == 0 && set_policy(SCHED_OTHER) == 0;
+	return NULL;
+}
+
+static bool may_idle(void)
+{
+	bool ok = false;
+	pthread_t t;
+
+	if (pthread_create(&t, NULL, try_idle, &ok) == 0)
+		(void)pthread_join(t, NULL);
+	return ok;
+}
+
+/* Asked while idle: no locks. */
 static bool still_wanted(void *arg)
 {
-	struct candidate *c = arg;
-	bool same;
+	const struct candidate *c = arg;
+	struct settler *s = c->settler;
 
-	lock_acquire(&c->view->lock);
-	same = c->node->epoch == c->epoch && c->node->nlink > 0;
-	lock_release(&c->view->lock);
-	if (!same)
+	if (__atomic_load_n(&c->node->epoch, __ATOMIC_RELAXED) != c->epoch)
 		return false;
-	lock_acquire(&c->settler->lock);
-	same = !c->settler->stop || now_msec() < c->settler->deadline;
-	lock_release(&c->settler->lock);
-	return same;
+	return !__atomic_load_n(&s->stop, __ATOMIC_RELAXED) ||
+	       now_msec() < __atomic_load_n(&s->deadline, __ATOMIC_RELAXED);
 }
 
 /* Needs io. -EBUSY: in use; -ECANCELED: nothing to do any more. */
@@ -192,18 +216,20 @@ static int choose(struct candidate *c, enum todo *ret_todo)
 	return r;
 }
 
-static int hash(struct candidate *c)
+/* -EBUSY: it was opened to be written meanwhile, or the end has come. */
+static int hash(struct candidate *c, enum todo todo)
 {
-	uint64_t len;
-	int r;
+	uint64_t len = (uint64_t)c->st.st_size;
+	int r = 0;
 
-	be_idle(true);
-	r = digest_of_fd(c->fd, still_wanted, c, &c->digest, &len);
+	be_idle(c->settler, true);
+	if (todo == TODO_SHARE)
+		r = digest_of_fd(c->fd, still_wanted, c, &c->digest, &len);
 	if (r == 0 && fdatasync(c->fd) < 0)
 		r = -errno;
-	be_idle(false);
-	if (r == 0 && len != (uint64_t)c->st.st_size)
-		r = -EBUSY;
+	be_idle(c->settler, false);
+	if (r == -ECANCELED || (r == 0 && len != (uint64_t)c->st.st_size))
+		return -EBUSY;
 	return r;
 }
 
@@ -246,8 +272,8 @@ static void count_shared(struct candidate *c)
 }
 
 /*
- * Needs io. Once blob_link() has begun, the staging file may be the blob: it
- * must never be written again, whatever else fails.
+ * Needs io. Once blob_link() has begun, the staging file may be the blob,
+ * whatever else fails: content_make_private() sees its second name.
  */
 static int share_file(struct candidate *c)
 {
@@ -260,7 +286,7 @@ static int share_file(struct candidate *c)
 	if (r < 0) {
 		log_error("cannot share a file of view %u: %s", v->id,
 			  strerror(-r));
-		return content_unshare_staging(v, n);
+		return r;
 	}
 	count_shared(c);
 	content_close_backing(v, n);
@@ -294,7 +320,7 @@ static int settle(struct candidate *c)
 	if (r < 0)
 		return r;
 	lock_release(io);
-	r = hash(c);
+	r = hash(c, todo);
 	lock_acquire(io);
 	if (r == 0 && !broken("settle-recheck"))
 		r = check_same(c);
@@ -392,6 +418,7 @@ int settler_start(struct mount *m, struct settler **ret_settler)
 	if (!s)
 		return -ENOMEM;
 	list_init(&s->jobs);
+	s->may_idle = may_idle();
 	r = lock_init(&s->lock);
 	if (r == 0)
 		r = cond_init(&s->wake);
@@ -410,8 +437,8 @@ void settler_stop(struct settler *s, int msec)
 	if (!s)
 		return;
 	lock_acquire(&s->lock);
-	s->deadline = now_msec() + msec;
-	s->stop = true;
+	__atomic_store_n(&s->deadline, now_msec() + msec, __ATOMIC_RELAXED);
+	__atomic_store_n(&s->stop, true, __ATOMIC_RELAXED);
 	cond_broadcast(&s->wake);
 	lock_release(&s->lock);
 	(void)pthread_join(s->thread, NULL);

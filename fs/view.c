@@ -146,8 +146,9 @@ int inos_add(struct inos *a, uint64_t ino)
 
 void node_dirty_locked(struct view *v, struct node *n)
 {
-	/* What has no name any more has no row. */
-	if (n->flags & NF_DIRTY || n->nlink == 0)
+	/* What has no name gets no row, and keeps one only while in use. */
+	if (n->flags & NF_DIRTY ||
+	    (n->nlink == 0 && !(n->flags & NF_COMMITTED)))
 		return;
 	n->flags |= NF_DIRTY;
 	list_add_tail(&v->dirty_nodes, &n->dirty);
@@ -157,7 +158,8 @@ void node_heat_locked(struct view *v, struct node *n)
 {
 	n->flags |= NF_HOT;
 	n->flags &= ~(unsigned)NF_SYNCED;
-	n->epoch++;
+	/* The settler asks without the lock. */
+	(void)__atomic_fetch_add(&n->epoch, 1, __ATOMIC_RELAXED);
 	node_dirty_locked(v, n);
 }
 
@@ -196,10 +198,21 @@ static void node_free(struct node *n)
 	free(n);
 }
 
+/* Nobody uses a node without a name: its row goes with the next batch. */
+static void drop_row(struct view *v, struct node *n)
+{
+	if (n->flags & NF_COMMITTED && batch_del_node(&v->gone, n->ino) < 0)
+		v->out_of_memory = true;
+	list_del(&n->dirty);
+	n->flags &= ~(unsigned)(NF_COMMITTED | NF_DIRTY);
+}
+
 void node_check_locked(struct view *v, struct node *n)
 {
 	if (n->handles != 0 || n->pins != 0)
 		return;
+	if (n->nlink == 0 && n != v->root)
+		drop_row(v, n);
 	if (n->file)
 		content_idle_locked(v, n);
 	if (n->names != NULL || n == v->root || n->nlookup != 0)

@@ -94,6 +94,9 @@ struct file {
 	uint32_t cached, passthrough, writers;
 	uint8_t *mem;
 	size_t mem_cap;
+	/* io: the backing file as it was when it was last synced */
+	struct timespec synced_ctime;
+	uint64_t synced_size;
 	struct node *node;
 	struct list lru; /* view.lock: in view.lru while fd >= 0 */
 };

@@ -19,7 +19,7 @@ struct worker_pool {
 	/* protected by lock */
 	struct work *first, **last;
 	bool stop;
-	/* constant after start */
+	/* constant from start to stop */
 	unsigned count;
 	pthread_t threads[WORKERS_MAX];
 };
@@ -88,7 +88,7 @@ void worker_submit(struct worker_pool *p, struct work *w)
 	lock_release(&p->lock);
 }
 
-void worker_pool_free(struct worker_pool *p)
+void worker_pool_stop(struct worker_pool *p)
 {
 	if (!p)
 		return;
@@ -98,6 +98,14 @@ void worker_pool_free(struct worker_pool *p)
 	lock_release(&p->lock);
 	for (unsigned i = 0; i < p->count; i++)
 		(void)pthread_join(p->threads[i], NULL);
+	p->count = 0;
+}
+
+void worker_pool_free(struct worker_pool *p)
+{
+	if (!p)
+		return;
+	worker_pool_stop(p);
 	cond_destroy(&p->wake);
 	lock_destroy(&p->lock);
 	free(p);

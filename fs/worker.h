@@ -12,7 +12,11 @@ struct work {
 struct worker_pool;
 
 int worker_pool_new(unsigned threads, struct worker_pool **ret_pool);
-/* Runs what was submitted, then ends the threads. NULL is fine. */
+/*
+ * Runs what was submitted and ends the threads; what is submitted after that
+ * is never run. Both accept NULL; free stops first.
+ */
+void worker_pool_stop(struct worker_pool *p);
 void worker_pool_free(struct worker_pool *p);
 void worker_submit(struct worker_pool *p, struct work *w);
 

@@ -352,6 +352,15 @@ static void tell_unreached(struct tree *t)
 
 		if (n->bad || n->reached)
 			continue;
+		/* Unlinked while somebody had it open: no damage. */
+		if (n->nlink == 0 && n->names == 0) {
+			if (!t->mounted)
+				check_problem(t->c, REMEDY_LEFT_OVER,
+					      "view %" PRIu32 ": node %" PRIu64
+					      " was unlinked while open",
+					      t->id, n->ino);
+			continue;
+		}
 		PROBLEM(t, "node %" PRIu64 " %s", n->ino,
 			n->names ? "cannot be reached" : "has no name");
 	}
