@@ -15,7 +15,6 @@
 #include <unistd.h>
 
 #include "fs/cargo/layout.h"
-#include "fs/content.h"
 #include "fs/flush.h"
 #include "fs/log.h"
 #include "fs/mount.h"

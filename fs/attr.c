@@ -10,6 +10,7 @@
 #include <sys/xattr.h>
 
 #include "fs/content.h"
+#include "fs/hot.h"
 
 /* Linux's own limits are 64 KiB a value and a list; ext4 holds far less. */
 #define XATTRS_MAX (64 * 1024)
@@ -29,7 +30,7 @@ int do_getattr(struct view *v, uint64_t ino, struct entry *ret_entry)
 	if (hot) {
 		n->pins++;
 		lock_release(&v->lock);
-		content_refresh(v, n);
+		hot_refresh(v, n);
 		lock_acquire(&v->lock);
 	}
 	node_stat_locked(v, n, &ret_entry->st);
@@ -88,7 +89,7 @@ static int set_size(struct view *v, struct node *n, uint64_t size)
 	int r = content_truncate(v, n, size);
 
 	if (r == 0 && n->file->writers == 0)
-		(void)content_try_cool(v, n);
+		(void)hot_try_end(v, n);
 	return r;
 }
 
@@ -113,7 +114,7 @@ static int set_file(struct view *v, uint64_t ino, unsigned set,
 		lock_release(&v->lock);
 		/* A hot file's mtime is its backing file's. */
 		if (set & SET_MTIMES && n->flags & NF_HOT)
-			content_set_times(v, n);
+			hot_set_times(v, n);
 	}
 	view_unpin_file(v, n);
 	return r;

@@ -4,15 +4,14 @@
 
 #include "fs/content.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 
-#include "fs/backing.h"
+#include "fs/file.h"
 #include "fs/flush.h"
-#include "fs/mount.h"
+#include "fs/hot.h"
 #include "fs/namei.h"
 #include "fs/view.h"
 #include "store/base/broken.h"
@@ -23,195 +22,6 @@
 static int lost(int r)
 {
 	return r == -ENOENT || r == -EBADMSG ? -EIO : r;
-}
-
-bool content_is_file(const struct node *n)
-{
-	return n->content == CONTENT_STAGING ||
-	       (n->content == CONTENT_BLOB && n->size > BLOB_INLINE_MAX);
-}
-
-/* --- the file state ---------------------------------------------------- */
-
-int content_attach_locked(struct node *n)
-{
-	struct file *f = calloc(1, sizeof(*f));
-	int r;
-
-	if (!f)
-		return -ENOMEM;
-	r = lock_init(&f->io);
-	if (r < 0) {
-		free(f);
-		return r;
-	}
-	f->fd = f->wfd = -1;
-	f->node = n;
-	list_init(&f->lru);
-	n->file = f;
-	return 0;
-}
-
-/*
- * Closing these does no I/O, whatever lock is held: the files keep their
- * names in the store.
- */
-static void close_backing(struct view *v, struct file *f)
-{
-	if (f->backing_id > 0)
-		backing_close(v->mount, f->backing_id);
-	f->backing_id = 0;
-	if (f->wfd >= 0)
-		(void)close(f->wfd);
-	if (f->fd >= 0)
-		(void)close(f->fd);
-	f->wfd = f->fd = -1;
-}
-
-static void leave_lru_locked(struct view *v, struct file *f)
-{
-	if (list_empty(&f->lru))
-		return;
-	list_del(&f->lru);
-	v->fds--;
-}
-
-void content_forget_locked(struct view *v, struct node *n)
-{
-	struct file *f = TAKE_PTR(n->file);
-
-	leave_lru_locked(v, f);
-	close_backing(v, f);
-	free(f->mem);
-	lock_destroy(&f->io);
-	free(f);
-}
-
-/* The bytes are in the index as well: no need to keep them here. */
-static void unload_mem_locked(struct node *n)
-{
-	free(TAKE_PTR(n->file->mem));
-	n->file->mem_cap = 0;
-	n->content = n->size > 0 ? CONTENT_BLOB : CONTENT_NONE;
-	n->flags &= ~(unsigned)NF_MEM_ANY;
-}
-
-void content_idle_locked(struct view *v, struct node *n)
-{
-	if (n->content == CONTENT_MEM && n->flags & NF_MEM_COMMITTED)
-		unload_mem_locked(n);
-	if (n->file->fd < 0 && n->content != CONTENT_MEM &&
-	    !(n->flags & NF_HOT))
-		content_forget_locked(v, n);
-}
-
-void content_close_backing(struct view *v, struct node *n)
-{
-	lock_acquire(&v->lock);
-	leave_lru_locked(v, n->file);
-	lock_release(&v->lock);
-	close_backing(v, n->file);
-}
-
-/* The oldest file whose descriptors can be closed now, with its io lock. */
-NO_LOCK_ANALYSIS
-static struct node *take_oldest(struct view *v)
-{
-	struct node *found = NULL;
-
-	lock_acquire(&v->lock);
-	if (v->fds > v->mount->max_fds) {
-		list_foreach(l, &v->lru)
-		{
-			struct file *f = list_entry(l, struct file, lru);
-
-			if (!lock_try(&f->io))
-				continue;
-			found = f->node;
-			found->pins++;
-			leave_lru_locked(v, f);
-			break;
-		}
-	}
-	lock_release(&v->lock);
-	return found;
-}
-
-NO_LOCK_ANALYSIS
-void content_trim(struct view *v)
-{
-	struct node *n;
-
-	while (__atomic_load_n(&v->fds, __ATOMIC_RELAXED) > v->mount->max_fds &&
-	       (n = take_oldest(v)) != NULL) {
-		struct file *f = n->file;
-
-		/* The kernel holds a file of its own for open handles. */
-		if (f->passthrough == 0 && f->backing_id > 0) {
-			backing_close(v->mount, f->backing_id);
-			f->backing_id = 0;
-		}
-		if (f->wfd >= 0)
-			(void)close(f->wfd);
-		(void)close(f->fd);
-		f->fd = f->wfd = -1;
-		lock_release(&f->io);
-		view_unpin(v, n);
-	}
-}
-
-/* --- opening the backing file ------------------------------------------ */
-
-static int open_content(struct view *v, const struct node *n, int *ret_fd)
-{
-	if (n->content == CONTENT_STAGING)
-		return lost(staging_open(v->store, v->id, n->staging_id,
-					 O_RDONLY, ret_fd));
-	if (content_is_file(n))
-		return lost(blob_open(v->store, &n->digest, ret_fd));
-	return -EINVAL;
-}
-
-int content_open_backing(struct view *v, struct node *n, int *ret_fd)
-{
-	struct file *f = n->file;
-	int r;
-
-	if (f->fd < 0) {
-		r = open_content(v, n, &f->fd);
-		if (r < 0)
-			return r;
-	}
-	lock_acquire(&v->lock);
-	leave_lru_locked(v, f);
-	list_add_tail(&v->lru, &f->lru);
-	v->fds++;
-	lock_release(&v->lock);
-	*ret_fd = f->fd;
-	return 0;
-}
-
-int content_open_writable(struct view *v, struct node *n, int *ret_fd)
-{
-	struct file *f = n->file;
-	int fd, r;
-
-	assert(n->content == CONTENT_STAGING);
-	r = content_open_backing(v, n, &fd);
-	if (r < 0)
-		return r;
-	if (f->wfd < 0) {
-		r = lost(staging_open(v->store, v->id, n->staging_id, O_RDWR,
-				      &f->wfd));
-		/* An attempt to share it that failed has left it so. */
-		if (r == -EACCES && fchmod(fd, 0600) == 0)
-			r = lost(staging_open(v->store, v->id, n->staging_id,
-					      O_RDWR, &f->wfd));
-		if (r < 0)
-			return r;
-	}
-	*ret_fd = f->wfd;
-	return 0;
 }
 
 /* --- changes of kind --------------------------------------------------- */
@@ -225,39 +35,6 @@ static int new_staging(struct view *v, uint64_t *ret_id, int *ret_fd)
 	return staging_create(v->store, v->id, *ret_id, ret_fd);
 }
 
-/* Only of a private file: times can be set through a descriptor that is open
- * for reading only, so a blob's could be as well. */
-static void set_mtime(int fd, int64_t nsec)
-{
-	struct timespec t[2] = { { .tv_nsec = UTIME_OMIT } };
-	int64_t sec = nsec / NSEC_PER_SEC;
-
-	if (nsec % NSEC_PER_SEC < 0)
-		sec--;
-	t[1].tv_sec = sec;
-	t[1].tv_nsec = nsec - sec * NSEC_PER_SEC;
-	(void)futimens(fd, t);
-}
-
-void content_set_times(struct view *v, struct node *n)
-{
-	int fd;
-
-	if (n->content == CONTENT_STAGING &&
-	    content_open_backing(v, n, &fd) == 0)
-		set_mtime(fd, n->mtime);
-}
-
-void content_heat(struct view *v, struct node *n)
-{
-	/* While it was cool its times may have been set on the node alone. */
-	if (!(n->flags & NF_HOT))
-		content_set_times(v, n);
-	lock_acquire(&v->lock);
-	node_heat_locked(v, n);
-	lock_release(&v->lock);
-}
-
 /*
  * The file @id, with @size bytes, holds the content from now on. @fd, its
  * descriptor for writing, is taken over.
@@ -267,8 +44,8 @@ static void become_staging(struct view *v, struct node *n, uint64_t id, int fd,
 {
 	struct file *f = n->file;
 
-	set_mtime(fd, n->mtime);
-	content_close_backing(v, n);
+	hot_stamp(fd, n->mtime);
+	file_close(v, n);
 	lock_acquire(&v->lock);
 	node_drop_staging_locked(v, n);
 	free(TAKE_PTR(f->mem));
@@ -292,7 +69,7 @@ static int copy_to_staging(struct view *v, struct node *n, uint64_t size)
 	uint64_t id;
 	int from, r;
 
-	r = content_open_backing(v, n, &from);
+	r = file_open(v, n, &from);
 	if (r < 0)
 		return r;
 	r = new_staging(v, &id, &fd);
@@ -344,14 +121,14 @@ int content_load_staging(struct view *v, struct node *n)
 
 	if (!mem)
 		return -ENOMEM;
-	r = content_open_backing(v, n, &fd);
+	r = file_open(v, n, &fd);
 	if (r == 0)
 		r = pread_full(fd, mem, n->size, 0, &len);
 	if (r == 0 && len != n->size)
 		r = -EIO;
 	if (r < 0)
 		return r;
-	content_close_backing(v, n);
+	file_close(v, n);
 	lock_acquire(&v->lock);
 	node_drop_staging_locked(v, n);
 	n->file->mem = TAKE_PTR(mem);
@@ -369,7 +146,7 @@ int content_to_staging(struct view *v, struct node *n)
 	uint64_t id;
 	int r;
 
-	if (n->content == CONTENT_BLOB && !content_is_file(n)) {
+	if (n->content == CONTENT_BLOB && !file_has_backing(n)) {
 		r = inline_to_mem(v, n);
 		if (r < 0)
 			return r;
@@ -397,7 +174,7 @@ static int mark_flux(struct view *v, struct node *n)
 	lock_release(&v->lock);
 	if (!wait)
 		return 0;
-	content_heat(v, n);
+	hot_begin(v, n);
 	return flush_wait(v);
 }
 
@@ -411,7 +188,7 @@ static int make_staging_private(struct view *v, struct node *n, uint64_t size)
 	struct stat st;
 	int fd, r;
 
-	r = content_open_backing(v, n, &fd);
+	r = file_open(v, n, &fd);
 	if (r < 0)
 		return r;
 	if (fstat(fd, &st) < 0)
@@ -426,7 +203,7 @@ static int make_staging_private(struct view *v, struct node *n, uint64_t size)
 bool content_is_slow_to_write_locked(const struct node *n)
 {
 	if (n->content == CONTENT_BLOB)
-		return content_is_file(n);
+		return file_has_backing(n);
 	return n->content == CONTENT_STAGING &&
 	       (n->flags & NF_STAGING_COMMITTED) &&
 	       !(n->flags & NF_FLUX_COMMITTED);
@@ -439,7 +216,7 @@ static int make_private(struct view *v, struct node *n, uint64_t size)
 		return make_staging_private(v, n, size);
 	if (n->content != CONTENT_BLOB)
 		return 0;
-	if (!content_is_file(n))
+	if (!file_has_backing(n))
 		return inline_to_mem(v, n);
 	if (n->file->passthrough > 0)
 		return node_replace(v, n);
@@ -487,7 +264,7 @@ static void touched_locked(struct view *v, struct node *n)
 /* Drops all bytes, without a look at the old ones. */
 static void become_empty(struct view *v, struct node *n)
 {
-	content_close_backing(v, n);
+	file_close(v, n);
 	lock_acquire(&v->lock);
 	node_drop_staging_locked(v, n);
 	free(TAKE_PTR(n->file->mem));
@@ -503,7 +280,7 @@ static int truncate_staging(struct view *v, struct node *n, uint64_t size)
 {
 	int fd, r;
 
-	r = content_open_writable(v, n, &fd);
+	r = file_open_writable(v, n, &fd);
 	if (r < 0)
 		return r;
 	if (ftruncate(fd, (off_t)size) < 0)
@@ -527,8 +304,7 @@ static bool fits_mem(const struct node *n, uint64_t size)
 /* Whether a mapping that outlived its handle may still write. */
 static bool is_mapped(struct view *v, struct node *n)
 {
-	return n->flags & NF_HOT && n->file->writers == 0 &&
-	       !content_try_cool(v, n);
+	return n->flags & NF_HOT && n->file->writers == 0 && !hot_try_end(v, n);
 }
 
 int content_truncate(struct view *v, struct node *n, uint64_t size)
@@ -563,8 +339,8 @@ ssize_t content_read(struct view *v, struct node *n, void *buf, size_t len,
 	size_t got = 0;
 	int fd, r;
 
-	if (content_is_file(n)) {
-		r = content_open_backing(v, n, &fd);
+	if (file_has_backing(n)) {
+		r = file_open(v, n, &fd);
 		if (r == 0)
 			r = pread_full(fd, buf, len, (off_t)off, &got);
 		return r < 0 ? r : (ssize_t)got;
@@ -602,7 +378,7 @@ int content_write(struct view *v, struct node *n, const void *buf, size_t len,
 	if (r == 0 && n->content != CONTENT_STAGING)
 		r = content_to_staging(v, n);
 	if (r == 0)
-		r = content_open_writable(v, n, &fd);
+		r = file_open_writable(v, n, &fd);
 	if (r == 0)
 		r = pwrite_full(fd, buf, len, (off_t)off);
 	if (r < 0)
@@ -612,106 +388,4 @@ int content_write(struct view *v, struct node *n, const void *buf, size_t len,
 	node_heat_locked(v, n);
 	lock_release(&v->lock);
 	return 0;
-}
-
-/* --- hot files --------------------------------------------------------- */
-
-static int64_t nsec_of(struct timespec t)
-{
-	return t.tv_sec * NSEC_PER_SEC + t.tv_nsec;
-}
-
-static void take_over_locked(struct view *v, struct node *n,
-			     const struct stat *st)
-{
-	int64_t ctime = nsec_of(st->st_ctim);
-
-	if (n->size == (uint64_t)st->st_size &&
-	    n->mtime == nsec_of(st->st_mtim) &&
-	    n->blocks == (uint64_t)st->st_blocks)
-		return;
-	n->size = (uint64_t)st->st_size;
-	n->blocks = (uint64_t)st->st_blocks;
-	n->mtime = nsec_of(st->st_mtim);
-	n->ctime = MAX(n->ctime, ctime);
-	node_dirty_locked(v, n);
-}
-
-void content_take_over(struct view *v, struct node *n)
-{
-	struct stat st;
-	int fd;
-
-	if (n->content != CONTENT_STAGING ||
-	    content_open_backing(v, n, &fd) < 0 || fstat(fd, &st) < 0)
-		return;
-	lock_acquire(&v->lock);
-	if (n->flags & NF_HOT)
-		take_over_locked(v, n, &st);
-	lock_release(&v->lock);
-}
-
-void content_refresh(struct view *v, struct node *n)
-{
-	bool ok;
-
-	lock_acquire(&v->lock);
-	ok = (n->flags & NF_HOT) && n->file != NULL;
-	lock_release(&v->lock);
-	if (!ok)
-		return;
-	lock_acquire(&n->file->io);
-	if (n->file->writers > 0 || !content_try_cool(v, n))
-		content_take_over(v, n);
-	lock_release(&n->file->io);
-}
-
-/*
- * A read lease is granted only while nobody has the file open for writing.
- * Counting RELEASE requests does not tell: a shared mapping made through a
- * passthrough handle holds the backing file alone and outlives the handle
- * (mold writes its output so).
- */
-static bool has_writer(int fd)
-{
-	if (broken("mapped-writer"))
-		return false;
-	if (fcntl(fd, F_SETLEASE, F_RDLCK) < 0)
-		return errno == EAGAIN;
-	(void)fcntl(fd, F_SETLEASE, F_UNLCK);
-	return false;
-}
-
-static bool is_as_synced(const struct file *f, const struct stat *st)
-{
-	return f->synced_size == (uint64_t)st->st_size &&
-	       f->synced_ctime.tv_sec == st->st_ctim.tv_sec &&
-	       f->synced_ctime.tv_nsec == st->st_ctim.tv_nsec;
-}
-
-bool content_try_cool(struct view *v, struct node *n)
-{
-	struct file *f = n->file;
-	struct stat st;
-	int fd;
-
-	if (n->content != CONTENT_STAGING)
-		return true;
-	if (f->wfd >= 0)
-		(void)close(f->wfd);
-	f->wfd = -1;
-	if (content_open_backing(v, n, &fd) < 0 || has_writer(fd) ||
-	    fstat(fd, &st) < 0)
-		return false;
-	lock_acquire(&v->lock);
-	/* A cool file's times are the node's: they may have been set since. */
-	if (n->flags & NF_HOT && f->writers == 0) {
-		take_over_locked(v, n, &st);
-		n->flags &= ~(unsigned)NF_HOT;
-		if (is_as_synced(f, &st))
-			n->flags |= NF_SYNCED;
-		node_dirty_locked(v, n);
-	}
-	lock_release(&v->lock);
-	return f->writers == 0;
 }

@@ -21,7 +21,9 @@
  * 3. While a passthrough handle is open, the content neither changes its kind
  *    nor its file: the kernel wants one backing file for all of them.
  *
- * All functions but those named _locked need file->io, and may do I/O.
+ * All functions but those named _locked need file->io, and may do I/O. What
+ * the bytes are read and written through is file.h's, what is said of a file
+ * while it is written is hot.h's.
  * Errors: -ENOSPC, -EIO, -ENOMEM, -EFBIG; -ESTALE: the node has been replaced
  * by a copy of another number (see content_make_private); -EBADMSG and
  * -ENOENT from the store are turned into -EIO.
@@ -39,24 +41,6 @@ struct view;
 
 /* Larger files are not kept in memory. */
 #define CONTENT_MEM_MAX BLOB_INLINE_MAX
-
-/* Gives the node a file state. -ENOMEM */
-int content_attach_locked(struct node *n);
-/* No handle, no pin: frees the file state if it holds nothing. */
-void content_idle_locked(struct view *v, struct node *n);
-/* Frees the file state, closes its descriptors. */
-void content_forget_locked(struct view *v, struct node *n);
-/* Closes the descriptors used least lately when there are too many. */
-void content_trim(struct view *v);
-/* All of them but those of open handles; the settler wants them gone. */
-void content_close_backing(struct view *v, struct node *n);
-
-/* True while the bytes are in a file of the store: staging, or a blob. */
-bool content_is_file(const struct node *n);
-/* Opens the backing file for reading; its descriptor stays the file's own. */
-int content_open_backing(struct view *v, struct node *n, int *ret_fd);
-/* The same for writing; of a staging file only. */
-int content_open_writable(struct view *v, struct node *n, int *ret_fd);
 
 /*
  * Readies the bytes to be changed in place. Copies a blob; commits NODE_FLUX.
@@ -77,21 +61,5 @@ int content_write(struct view *v, struct node *n, const void *buf, size_t len,
 int content_to_staging(struct view *v, struct node *n);
 /* Bytes of a small staging file move into memory, and so into the index. */
 int content_load_staging(struct view *v, struct node *n);
-/* The backing file of a staging file gets the node's mtime. */
-void content_set_times(struct view *v, struct node *n);
-/* A writer comes: the backing file's times and bytes count from now on. */
-void content_heat(struct view *v, struct node *n);
-
-/*
- * Takes size, blocks and times of a hot file over from its backing file.
- * content_refresh() does so with only a pin.
- */
-void content_take_over(struct view *v, struct node *n);
-void content_refresh(struct view *v, struct node *n);
-/*
- * Called when the last writer is gone: once nobody has the backing file open
- * for writing or mapped, the file is no longer hot. True if so.
- */
-bool content_try_cool(struct view *v, struct node *n);
 
 #endif

@@ -7,8 +7,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "fs/content.h"
-
 /* Offsets: 1 behind ".", 2 behind "..", 2 + i behind the i-th name. */
 #define DOTS 2
 

@@ -8,7 +8,7 @@
 #include <pthread.h>
 #include <string.h>
 
-#include "fs/content.h"
+#include "fs/hot.h"
 #include "fs/log.h"
 #include "fs/mount.h"
 #include "fs/settle.h"
@@ -224,9 +224,9 @@ static void look_at_hot(struct view *v)
 		if (!n)
 			continue;
 		if (n->file && lock_try(&n->file->io)) {
-			content_take_over(v, n);
+			hot_take_over(v, n);
 			if (n->file->writers == 0)
-				(void)content_try_cool(v, n);
+				(void)hot_try_end(v, n);
 			lock_release(&n->file->io);
 		}
 		lock_acquire(&v->lock);

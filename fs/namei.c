@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "fs/cargo/layout.h"
-#include "fs/content.h"
+#include "fs/hot.h"
 #include "fs/notify.h"
 
 /* Linux's own limit of ext4; keeps nlink far from overflow. */
@@ -148,7 +148,7 @@ static bool is_meta_locked(const struct name *nm)
 static void refresh_entry(struct view *v, struct node *n,
 			  struct entry *ret_entry)
 {
-	content_refresh(v, n);
+	hot_refresh(v, n);
 	lock_acquire(&v->lock);
 	node_stat_locked(v, n, &ret_entry->st);
 	ret_entry->timeout = node_timeout_locked(n);

@@ -10,7 +10,9 @@
 
 #include "fs/backing.h"
 #include "fs/content.h"
+#include "fs/file.h"
 #include "fs/flush.h"
+#include "fs/hot.h"
 #include "fs/mount.h"
 #include "store/blob.h"
 
@@ -70,7 +72,7 @@ static bool wants_passthrough(const struct view *v, const struct node *n,
 
 	if (f->passthrough > 0)
 		return true;
-	if (f->cached > 0 || !v->mount->passthrough || !content_is_file(n))
+	if (f->cached > 0 || !v->mount->passthrough || !file_has_backing(n))
 		return false;
 	return wants_write(flags) || n->size > CACHED_MAX || n->flags & NF_HOT;
 }
@@ -86,7 +88,7 @@ static int get_backing_id(struct view *v, struct node *n)
 
 	if (f->backing_id > 0)
 		return 0;
-	r = content_open_backing(v, n, &fd);
+	r = file_open(v, n, &fd);
 	if (r < 0)
 		return r;
 	f->backing_id = backing_open(v->mount, fd);
@@ -104,7 +106,7 @@ static void account(struct view *v, struct node *n, struct handle *h,
 	struct file *f = n->file;
 
 	if (h->writes && n->content == CONTENT_STAGING)
-		content_heat(v, n);
+		hot_begin(v, n);
 	lock_acquire(&v->lock);
 	n->handles++;
 	if (h->passthrough)
@@ -219,9 +221,9 @@ void do_release(struct handle *h)
 		f->writers--;
 	lock_release(&v->lock);
 	if (h->writes && f->writers == 0)
-		(void)content_try_cool(v, n);
+		(void)hot_try_end(v, n);
 	if (f->fd < 0 && f->passthrough == 0)
-		content_close_backing(v, n);
+		file_close(v, n);
 	view_unpin_file(v, n);
 	free(h);
 }
@@ -258,6 +260,7 @@ int do_write(struct handle *h, const void *buf, size_t len, uint64_t off)
  * Needs io, comes back with it, lets go of it while it waits for the disk: a
  * stat of the file must not.
  */
+NO_LOCK_ANALYSIS
 static int sync_bytes(struct view *v, struct node *n)
 {
 	struct file *f = n->file;
@@ -267,7 +270,7 @@ static int sync_bytes(struct view *v, struct node *n)
 
 	if (n->content != CONTENT_STAGING)
 		return 0;
-	r = content_open_backing(v, n, &fd);
+	r = file_open(v, n, &fd);
 	if (r < 0)
 		return r;
 	own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
@@ -282,7 +285,7 @@ static int sync_bytes(struct view *v, struct node *n)
 	f->synced_ctime = st.st_ctim;
 	f->synced_size = (uint64_t)st.st_size;
 	if (f->writers == 0)
-		(void)content_try_cool(v, n);
+		(void)hot_try_end(v, n);
 	return 0;
 }
 
@@ -309,7 +312,7 @@ static int fallocate_staging(struct view *v, struct node *n, int mode,
 	if (r == 0 && n->content != CONTENT_STAGING)
 		r = content_to_staging(v, n);
 	if (r == 0)
-		r = content_open_writable(v, n, &fd);
+		r = file_open_writable(v, n, &fd);
 	if (r < 0)
 		return r;
 	if (fallocate(fd, mode, (off_t)off, (off_t)len) < 0)
@@ -362,10 +365,10 @@ off_t do_lseek(struct handle *h, off_t off, int whence)
 	r = view_pin_file(h->view, h->ino, &n);
 	if (r < 0)
 		return r;
-	if (!content_is_file(n)) {
+	if (!file_has_backing(n)) {
 		r = seek_plain(n->size, (uint64_t)off, whence);
 	} else {
-		r = content_open_backing(h->view, n, &fd);
+		r = file_open(h->view, n, &fd);
 		if (r == 0) {
 			r = lseek(fd, off, whence);
 			if (r < 0)
@@ -401,9 +404,9 @@ static int open_for_copy(struct handle *h, bool write, int *ret_fd)
 	if (r < 0)
 		return r;
 	if (write && n->content == CONTENT_STAGING)
-		r = content_open_writable(v, n, &fd);
-	else if (!write && content_is_file(n))
-		r = content_open_backing(v, n, &fd);
+		r = file_open_writable(v, n, &fd);
+	else if (!write && file_has_backing(n))
+		r = file_open(v, n, &fd);
 	*ret_fd = -1;
 	if (r == 0 && fd >= 0) {
 		*ret_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);

@@ -16,6 +16,8 @@
 
 #include "fs/cargo/layout.h"
 #include "fs/content.h"
+#include "fs/file.h"
+#include "fs/hot.h"
 #include "fs/log.h"
 #include "fs/mount.h"
 #include "fs/view.h"
@@ -248,7 +250,7 @@ static int check_same(struct candidate *c)
 	       n->staging_id == c->staging_id && n->handles == 0 &&
 	       n->nlink > 0;
 	lock_release(&c->view->lock);
-	if (!same || !content_try_cool(c->view, n) || fstat(c->fd, &st) < 0)
+	if (!same || !hot_try_end(c->view, n) || fstat(c->fd, &st) < 0)
 		return -EBUSY;
 	if (st.st_size != c->st.st_size ||
 	    st.st_ctim.tv_sec != c->st.st_ctim.tv_sec ||
@@ -289,7 +291,7 @@ static int share_file(struct candidate *c)
 		return r;
 	}
 	count_shared(c);
-	content_close_backing(v, n);
+	file_close(v, n);
 	lock_acquire(&v->lock);
 	n->content = CONTENT_BLOB;
 	n->digest = c->digest;

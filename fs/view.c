@@ -14,7 +14,7 @@
 
 #include <xxhash.h>
 
-#include "fs/content.h"
+#include "fs/file.h"
 
 #define TABLE_START 256
 
@@ -214,11 +214,11 @@ void node_check_locked(struct view *v, struct node *n)
 	if (n->nlink == 0 && n != v->root)
 		drop_row(v, n);
 	if (n->file)
-		content_idle_locked(v, n);
+		file_idle_locked(v, n);
 	if (n->names != NULL || n == v->root || n->nlookup != 0)
 		return;
 	if (n->file)
-		content_forget_locked(v, n);
+		file_forget_locked(v, n);
 	node_drop_staging_locked(v, n);
 	list_del(&n->dirty);
 	node_unhash(v, n);
@@ -383,7 +383,7 @@ int view_pin_file(struct view *v, uint64_t ino, struct node **ret_node)
 	else if (!node_is_reg(n))
 		r = -EINVAL;
 	else if (!n->file)
-		r = content_attach_locked(n);
+		r = file_attach_locked(n);
 	if (r == 0)
 		n->pins++;
 	lock_release(&v->lock);
@@ -398,7 +398,7 @@ NO_LOCK_ANALYSIS
 void view_unpin_file(struct view *v, struct node *n)
 {
 	lock_release(&n->file->io);
-	content_trim(v);
+	file_trim(v);
 	view_unpin(v, n);
 }
 
@@ -473,7 +473,7 @@ void view_release(struct view *v)
 		for (; n; n = next) {
 			next = n->hash_next;
 			if (n->file)
-				content_forget_locked(v, n);
+				file_forget_locked(v, n);
 			node_free(n);
 		}
 	}
