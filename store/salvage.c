@@ -160,15 +160,20 @@ static int run_child(int dirfd, FILE *out)
 
 static pid_t start_child(int dirfd, int *ret_fd)
 {
+	pid_t parent = getpid(), pid;
 	int fds[2];
 	FILE *out;
-	pid_t pid;
 
 	if (pipe2(fds, O_CLOEXEC) < 0)
 		return -errno;
 	pid = fork();
 	if (pid == 0) {
 		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		/* It may have died before that; and our end of the pipe would
+		 * keep a write from failing. */
+		if (getppid() != parent)
+			_exit(1);
+		(void)close(fds[0]);
 		(void)prctl(PR_SET_DUMPABLE, 0);
 		(void)signal(SIGSEGV, SIG_DFL);
 		(void)signal(SIGBUS, SIG_DFL);

@@ -189,6 +189,7 @@ test_ends_well() {
 	local ws=$W/ends i k pid bad=0
 	mkdir -p "$ws"
 	for i in 1 2 3 4 5 6 7 8; do
+		rm -f "$W/fg.err" # or the last one's is read
 		"$TARGETFS" mount --foreground "$ws/target" >"$W/fg.out" 2>"$W/fg.err" &
 		pid=$!
 		for ((k = 0; k < 100; k++)); do
