@@ -3,6 +3,7 @@
 #
 # The verbs as a plain user, and as root of a user namespace.
 . "$(dirname "$0")/lib.sh"
+unset TARGETFS_MODES # a plain user has but one
 
 all_verbs() {
 	export TARGETFS_STORE=$W/store
