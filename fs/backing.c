@@ -20,12 +20,29 @@ struct backing_map {
 #define BACKING_OPEN _IOW(229, 1, struct backing_map)
 #define BACKING_CLOSE _IOW(229, 2, uint32_t)
 
+/*
+ * Under mount.lock, which the end of the session takes away m->se with. These
+ * calls of the kernel do no I/O.
+ */
+static int control(struct mount *m, unsigned long request, void *arg)
+{
+	int r = -ENODEV;
+
+	lock_acquire(&m->lock);
+	if (m->se) {
+		r = ioctl(fuse_session_fd(m->se), request, arg);
+		if (r < 0)
+			r = -errno;
+	}
+	lock_release(&m->lock);
+	return r;
+}
+
 int32_t backing_open(struct mount *m, int fd)
 {
 	struct backing_map map = { .fd = fd };
-	int id = ioctl(fuse_session_fd(m->se), BACKING_OPEN, &map);
 
-	return id < 0 ? -errno : id;
+	return control(m, BACKING_OPEN, &map);
 }
 
 void backing_close(struct mount *m, int32_t id)
@@ -33,6 +50,5 @@ void backing_close(struct mount *m, int32_t id)
 	uint32_t arg = (uint32_t)id;
 
 	/* The end of the session has closed them all. */
-	if (m->se)
-		(void)ioctl(fuse_session_fd(m->se), BACKING_CLOSE, &arg);
+	(void)control(m, BACKING_CLOSE, &arg);
 }

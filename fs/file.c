@@ -68,7 +68,7 @@ static void leave_lru_locked(struct view *v, struct file *f)
 	if (list_empty(&f->lru))
 		return;
 	list_del(&f->lru);
-	v->fds--;
+	(void)__atomic_fetch_sub(&v->fds, 1, __ATOMIC_RELAXED);
 }
 
 void file_forget_locked(struct view *v, struct node *n)
@@ -180,7 +180,7 @@ int file_open(struct view *v, struct node *n, int *ret_fd)
 	lock_acquire(&v->lock);
 	leave_lru_locked(v, f);
 	list_add_tail(&v->lru, &f->lru);
-	v->fds++;
+	(void)__atomic_fetch_add(&v->fds, 1, __ATOMIC_RELAXED);
 	lock_release(&v->lock);
 	*ret_fd = f->fd;
 	return 0;

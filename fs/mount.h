@@ -18,8 +18,9 @@ struct fuse_session;
 struct host;
 
 struct mount {
-	/* constant after start */
+	/* set before the first request, taken away under lock (session.c) */
 	struct fuse_session *se;
+	/* constant after start */
 	struct store *store;
 	const char *mountpoint;
 	struct view *view; /* the workspace's; NULL in host mode */

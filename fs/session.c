@@ -390,6 +390,20 @@ static void leave_terminal(void)
 	(void)close(null);
 }
 
+/* Ends the rings' threads, too: no request comes after this. */
+static void end_session(struct mount *m)
+{
+	struct fuse_session *se;
+
+	lock_acquire(&m->lock);
+	se = TAKE_PTR(m->se);
+	lock_release(&m->lock);
+	if (!se)
+		return;
+	fuse_remove_signal_handlers(se);
+	fuse_session_destroy(se);
+}
+
 static int run(struct start *s)
 {
 	struct mount *m = &s->mount;
@@ -413,12 +427,7 @@ static int run(struct start *s)
 		worker_pool_stop(m->notifier);
 		fuse_session_unmount(m->se);
 	}
-	/* Ends the rings' threads: no request comes after this. */
-	if (m->se) {
-		fuse_remove_signal_handlers(m->se);
-		fuse_session_destroy(m->se);
-		m->se = NULL;
-	}
+	end_session(m);
 	close_all(m);
 	if (r < 0 && s->message[0] == '\0')
 		say(s, "%s", strerror(-r));

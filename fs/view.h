@@ -175,7 +175,7 @@ struct view {
 	struct list dirty_nodes;
 	struct name *dirty_names;
 	struct list lru; /* files with a descriptor, oldest first */
-	size_t fds;	 /* of them */
+	size_t fds;	 /* of them; atomic: also read without lock */
 	/* Rows and files to remove with the next batch. */
 	struct batch gone;
 	/* Staging files no commit ever named: unlinked at the next flush. */
