@@ -38,7 +38,8 @@ test_variant() {
 	# Two ways of mounting cover the code; all five are the plain build's.
 	case $name in
 	asan) plain+=(env TARGETFS_MODES="default neither") ;;
-	tsan) plain+=(env TARGETFS_MODES=default) ;;
+	# posix.sh is too slow below ThreadSanitizer.
+	tsan) plain+=(env TARGETFS_MODES=default TARGETFS_SKIP=tests/fuse/posix.sh) ;;
 	esac
 	TAIL=0 run "$name: make check" "${plain[@]}" make -C "$dir" -j "$jobs" check || r=1
 	read -r p f s < <(awk '
