@@ -87,12 +87,19 @@ need() { # PROGRAM...
 }
 need_root() { [ "$(id -u)" = 0 ] || skip_all "needs root"; }
 
-# tap_number MODEFILE: numbers the results; ends with the plan
+# tap_number: numbers the results as they come; ends with the plan. Fails when
+# one of them is not ok.
 tap_number() {
-	awk '/^ok / { n++; sub(/^ok/, "ok " n) }
-	     /^not ok / { n++; bad++; sub(/^not ok/, "not ok " n) }
-	     { print; fflush() }
-	     END { if (n) print "1.." n; exit bad > 0 }'
+	local line n=0 bad=0
+	while IFS= read -r line; do
+		case $line in
+		'ok '*) line="ok $((++n)) ${line#ok }" ;;
+		'not ok '*) line="not ok $((++n)) ${line#not ok }" bad=1 ;;
+		esac
+		printf '%s\n' "$line"
+	done
+	[ "$n" = 0 ] || echo "1..$n"
+	return $bad
 }
 
 # --- the frame of a script ---------------------------------------------------
@@ -335,6 +342,7 @@ for_modes() {
 
 : "${STORE:=}"
 MOUNTS=()
+MNT=
 
 store_dir() { echo "${STORE:-$W/store}"; }
 
@@ -441,7 +449,7 @@ stat_of() {
 settle() {
 	local i last='' now same=0
 	[ -z "$PLAIN" ] || return 0
-	sync "$MNT" 2>/dev/null || true
+	[ -z "$MNT" ] || sync "$MNT" 2>/dev/null || true
 	for ((i = 0; i < ${1:-60} * 2; i++)); do
 		sleep 0.5
 		now=$("$TARGETFS" stats --store "$(store_dir)" --json 2>/dev/null |

@@ -27,6 +27,7 @@ NAMES = ["debug/deps/lib%d.rlib", "debug/deps/f%d.d", "debug/build/o%d/output",
          "debug/.fingerprint/u%d/lib", "debug/deps/sub%d/x", "n%d"]
 STEPS = 200000
 SLACK = 1000
+SLOTS = 3  # files that stay open while other calls are made
 
 
 def steps(seed):
@@ -38,28 +39,34 @@ def steps(seed):
 
     while True:
         what = rnd.randrange(100)
-        if what < 30:
+        if what < 25:
             path = name()
             yield ("create", path)
             for _ in range(rnd.randrange(4)):
                 yield ("write", rnd.randrange(1, 30000), rnd.randrange(1 << 30))
             yield ("close",)
-        elif what < 45:
+        elif what < 40:
             yield ("create", "tmp%d" % rnd.randrange(3))
             yield ("write", rnd.randrange(1, 200000), rnd.randrange(1 << 30))
             yield ("close",)
             yield ("rename", "tmp%d" % rnd.randrange(3), name())
-        elif what < 55:
+        elif what < 65:
+            # mostly within a file, whose size then tells nothing
             yield ("open", name())
-            for _ in range(rnd.randrange(3)):
-                yield ("pwrite", rnd.randrange(20000), rnd.randrange(1, 9000),
+            for _ in range(rnd.randrange(4)):
+                yield ("pwrite", rnd.randrange(20000), rnd.randrange(1, 3000),
                        rnd.randrange(1 << 30))
             yield ("close",)
-        elif what < 60:
+        elif what < 67:
+            yield ("hold", rnd.randrange(SLOTS), name())
+        elif what < 75:
+            yield ("into", rnd.randrange(SLOTS), rnd.randrange(20000),
+                   rnd.randrange(1, 3000), rnd.randrange(1 << 30))
+        elif what < 78:
             yield ("truncate", name(), rnd.randrange(30000))
-        elif what < 70:
+        elif what < 82:
             yield ("unlink", name())
-        elif what < 80:
+        elif what < 86:
             yield ("link", name(), name())
         elif what < 90:
             yield ("rename", name(), name())
@@ -81,7 +88,13 @@ class Model:
 
     def __init__(self):
         self.names, self.files, self.next = {}, {}, 1
-        self.fd = None  # (number, position)
+        self.fd = None  # number of a file
+        self.held = [None] * SLOTS
+
+    def pwrite(self, number, at, length, seed):
+        new, old = data(length, seed), self.files[number].ljust(at, b"\0")
+        self.files[number] = old[:at] + new + old[at + length:]
+        return number
 
     def step(self, s):
         """Does it; returns the number of a file changed in place, or None."""
@@ -93,20 +106,19 @@ class Model:
                 n[s[1]] = self.next
                 self.files[self.next] = b""
                 self.next += 1
-            self.fd = [n[s[1]], 0]
-            return self.fd[0]
+            self.fd = n[s[1]]
+            return self.fd
         if op == "open":
-            self.fd = [n[s[1]], 0] if s[1] in n else None
+            self.fd = n.get(s[1])
+        elif op == "hold":
+            self.held[s[1]] = n.get(s[2])
         elif op == "write" and self.fd:
-            number, at = self.fd
-            self.files[number] += data(s[1], s[2])
-            return number
+            self.files[self.fd] += data(s[1], s[2])
+            return self.fd
         elif op == "pwrite" and self.fd:
-            number, old = self.fd[0], self.files[self.fd[0]]
-            new = data(s[2], s[3])
-            old = old.ljust(s[1], b"\0")
-            self.files[number] = old[:s[1]] + new + old[s[1] + len(new):]
-            return number
+            return self.pwrite(self.fd, *s[1:])
+        elif op == "into" and self.held[s[1]]:
+            return self.pwrite(self.held[s[1]], *s[2:])
         elif op == "close":
             self.fd = None
         elif op == "truncate" and s[1] in n:
@@ -129,6 +141,7 @@ class Real:
         import ctypes
         self.libc = ctypes.CDLL(None, use_errno=True)
         self.fd = None
+        self.held = [None] * SLOTS
         for n in NAMES:
             for i in range(8):
                 os.makedirs(os.path.dirname(n % i) or ".", exist_ok=True)
@@ -150,6 +163,13 @@ class Real:
             elif op == "open":
                 self.fd = None
                 self.fd = os.open(s[1], os.O_RDWR)
+            elif op == "hold":
+                if self.held[s[1]] is not None:
+                    os.close(self.held[s[1]])
+                self.held[s[1]] = None
+                self.held[s[1]] = os.open(s[2], os.O_RDWR)
+            elif op == "into" and self.held[s[1]] is not None:
+                os.pwrite(self.held[s[1]], data(s[3], s[4]), s[2])
             elif op == "write" and self.fd is not None:
                 os.write(self.fd, data(s[1], s[2]))
             elif op == "pwrite" and self.fd is not None:

@@ -263,7 +263,8 @@ TEST(truncate_sizes, 0)
 	ERR(EISDIR, truncate(".", 0));
 	ERR(ENOENT, truncate("none", 0));
 	ERR(ENOTDIR, truncate("a/x", 0));
-	ERR2(EFBIG, EINVAL, truncate("a", LLONG_MAX));
+	if (truncate("a", LLONG_MAX) < 0) /* tmpfs can */
+		TRUE(errno == EFBIG || errno == EINVAL);
 }
 
 TEST(truncate_moves_times, 0)
