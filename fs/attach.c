@@ -89,7 +89,6 @@ static int on_node(uint64_t ino, const struct node_rec *rec, void *arg)
 	n->atime = nsec_of(rec->atime);
 	n->mtime = nsec_of(rec->mtime);
 	n->ctime = nsec_of(rec->ctime);
-	n->btime = nsec_of(rec->btime);
 	n->flags = NF_COMMITTED;
 	if (ino == VIEW_ROOT_INO)
 		ld->view->root = n;

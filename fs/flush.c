@@ -55,7 +55,6 @@ static struct node_rec record_of(const struct node *n)
 		.atime = timespec_of(n->atime),
 		.mtime = timespec_of(n->mtime),
 		.ctime = timespec_of(n->ctime),
-		.btime = timespec_of(n->btime),
 		.content = n->content,
 	};
 

@@ -224,7 +224,7 @@ static int make_locked(struct view *v, uint64_t parent, const char *name,
 	n->gid = dir->mode & S_ISGID ? dir->gid : who.gid;
 	if (S_ISDIR(mode))
 		n->mode |= dir->mode & S_ISGID;
-	n->atime = n->mtime = n->ctime = n->btime = view_now(v);
+	n->atime = n->mtime = n->ctime = view_now(v);
 	n->nlink = S_ISDIR(mode) ? 2 : 1;
 	if (S_ISDIR(mode))
 		dir->nlink++;
@@ -566,7 +566,6 @@ static struct node *copy_locked(struct view *v, const struct node *n)
 	c->atime = n->atime;
 	c->mtime = n->mtime;
 	c->ctime = n->ctime;
-	c->btime = n->btime;
 	c->size = n->size;
 	c->content = n->content;
 	c->digest = n->digest;

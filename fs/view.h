@@ -110,13 +110,13 @@ struct node {
 	uint64_t nlookup;
 	uint32_t handles, pins;
 	uint32_t mode, uid, gid, nlink;
-	int64_t atime, mtime, ctime, btime; /* nsec since the epoch */
-	uint64_t size;			    /* bytes */
-	uint64_t blocks;		    /* of 512 bytes, staging only */
-	uint32_t flags;			    /* enum node_flag */
-	uint8_t content;		    /* enum content_kind, CONTENT_MEM */
-	uint16_t epoch;			    /* grows when bytes may change */
-	uint64_t staging_id;		    /* CONTENT_STAGING, NF_BLOB_NEW */
+	int64_t atime, mtime, ctime; /* nsec since the epoch */
+	uint64_t size;		     /* bytes */
+	uint64_t blocks;	     /* of 512 bytes, staging only */
+	uint32_t flags;		     /* enum node_flag */
+	uint8_t content;	     /* enum content_kind, CONTENT_MEM */
+	uint16_t epoch;		     /* grows when bytes may change */
+	uint64_t staging_id;	     /* CONTENT_STAGING, NF_BLOB_NEW */
 	union {
 		struct digest digest; /* CONTENT_BLOB, NF_MEM_ANY */
 		char *target;	      /* symlink; owned, size bytes + NUL */

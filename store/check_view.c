@@ -473,8 +473,8 @@ static int make_root(struct tree *t)
 	struct key key;
 	int r;
 
-	(void)clock_gettime(CLOCK_REALTIME, &rec.btime);
-	rec.atime = rec.mtime = rec.ctime = rec.btime;
+	(void)clock_gettime(CLOCK_REALTIME, &rec.ctime);
+	rec.atime = rec.mtime = rec.ctime;
 	r = node_rec_encode(&rec, &b);
 	if (r < 0)
 		return r;

@@ -94,7 +94,7 @@ static bool node_is_valid(const struct node_rec *rec)
 {
 	return type_is_valid(rec->mode) && time_is_valid(&rec->atime) &&
 	       time_is_valid(&rec->mtime) && time_is_valid(&rec->ctime) &&
-	       time_is_valid(&rec->btime) && rec->size <= INT64_MAX &&
+	       rec->size <= INT64_MAX &&
 	       !(rec->flags & ~(NODE_FLUX | NODE_UNSYNCED)) &&
 	       content_is_valid(rec) && xattrs_are_valid(&rec->xattrs);
 }
@@ -115,7 +115,6 @@ int node_rec_encode(const struct node_rec *rec, struct buf *out)
 	put_time(out, &rec->atime);
 	put_time(out, &rec->mtime);
 	put_time(out, &rec->ctime);
-	put_time(out, &rec->btime);
 	if (rec->content == CONTENT_BLOB)
 		buf_put(out, rec->digest.b, DIGEST_LEN);
 	else if (rec->content == CONTENT_STAGING)
@@ -162,7 +161,6 @@ int node_rec_decode(const void *p, size_t len, struct node_rec *ret_rec)
 	rec.atime = take_time(&r);
 	rec.mtime = take_time(&r);
 	rec.ctime = take_time(&r);
-	rec.btime = take_time(&r);
 	take_content(&r, &rec);
 	if (r.bad || r.left || !node_is_valid(&rec))
 		return -EBADMSG;

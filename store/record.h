@@ -42,7 +42,7 @@ struct node_rec {
 	uint32_t nlink;
 	uint64_t size;	 /* bytes; of a symlink, the length of its target */
 	uint64_t blocks; /* of 512 bytes, for CONTENT_STAGING */
-	struct timespec atime, mtime, ctime, btime;
+	struct timespec atime, mtime, ctime;
 	uint8_t flags;	      /* enum node_flags */
 	uint8_t content;      /* enum content_kind */
 	struct digest digest; /* CONTENT_BLOB */

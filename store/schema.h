@@ -32,7 +32,7 @@
  *	          u64 seq, i64 created, i64 mounted, boot_id of 16 bytes
  *	node   := u8 1, u8 flags, u8 content, u32 mode, u32 uid, u32 gid,
  *	          u32 nlink, u64 size, u64 blocks, time atime, time mtime,
- *	          time ctime, time btime, body, u32 length, xattrs
+ *	          time ctime, body, u32 length, xattrs
  *	body   := by content: nothing | digest | u64 staging_id | str16 target
  *	xattrs := { str16 name, str16 value }
  *

@@ -205,8 +205,8 @@ static int put_root(struct txn *txn, const struct request *rq, uint32_t id)
 	struct key key;
 	int r;
 
-	(void)clock_gettime(CLOCK_REALTIME, &root.btime);
-	root.atime = root.mtime = root.ctime = root.btime;
+	(void)clock_gettime(CLOCK_REALTIME, &root.ctime);
+	root.atime = root.mtime = root.ctime;
 	r = node_rec_encode(&root, &b);
 	if (r < 0)
 		return r;
