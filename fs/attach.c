@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <malloc.h>
 #include <string.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -52,6 +53,7 @@ static int load_content(struct view *v, struct node *n,
 		return 0;
 	case CONTENT_STAGING:
 		n->staging_id = rec->staging_id;
+		n->blocks = rec->blocks;
 		/* The file itself may be gone after a power loss; its id must
 		 * not be given again while the row names it. */
 		v->next_staging = MAX(v->next_staging, n->staging_id + 1);
@@ -81,11 +83,12 @@ static int on_node(uint64_t ino, const struct node_rec *rec, void *arg)
 
 	if (!n)
 		return -ENOMEM;
+	if (rec->nlink > NLINK_MAX)
+		return -EBADMSG;
 	n->uid = rec->uid;
 	n->gid = rec->gid;
-	n->nlink = rec->nlink;
+	n->nlink = (uint16_t)rec->nlink;
 	n->size = rec->size;
-	n->blocks = rec->blocks;
 	n->atime = nsec_of(rec->atime);
 	n->mtime = nsec_of(rec->mtime);
 	n->ctime = nsec_of(rec->ctime);
@@ -115,9 +118,7 @@ static int on_name(uint64_t parent, const char *name, size_t len, uint64_t ino,
 	nm = name_add_locked(ld->view, dir, name, len, n);
 	if (!nm)
 		return -ENOMEM;
-	nm->dirty = false;
-	nm->committed = true;
-	ld->view->dirty_names = NULL;
+	name_clean_locked(ld->view);
 	return 0;
 }
 
@@ -261,6 +262,8 @@ int view_attach(struct mount *m, const struct view_rec *rec, uint64_t slot,
 	list_add_tail(&m->views, &v->link);
 	lock_release(&m->lock);
 	resume_settling(v);
+	/* Loading took memory that serving does not need. */
+	(void)malloc_trim(0);
 	*ret_view = v;
 	return 0;
 }

@@ -53,6 +53,7 @@ static void become_staging(struct view *v, struct node *n, uint64_t id, int fd,
 	n->content = CONTENT_STAGING;
 	n->staging_id = id;
 	n->size = size;
+	n->blocks = (size + 511) / 512; /* until it is looked at */
 	n->flags &= ~(unsigned)(NF_STAGING_COMMITTED | NF_FLUX_COMMITTED |
 				NF_SYNCED | NF_MEM_ANY);
 	if (f->writers > 0)
@@ -270,7 +271,7 @@ static void become_empty(struct view *v, struct node *n)
 	free(TAKE_PTR(n->file->mem));
 	n->file->mem_cap = 0;
 	n->content = CONTENT_NONE;
-	n->size = n->blocks = 0;
+	n->size = 0;
 	n->flags &= ~(unsigned)(NF_HOT | NF_MEM_ANY | NF_FLUX_COMMITTED);
 	touched_locked(v, n);
 	lock_release(&v->lock);

@@ -99,7 +99,7 @@ static void fill_locked(struct view *v, struct node *n, unsigned flags,
 			struct dir_entry *ret_entry)
 {
 	if (flags & DIR_LOOKUP)
-		n->nlookup++;
+		node_looked_up_locked(n);
 	node_stat_locked(v, n, &ret_entry->entry.st);
 	ret_entry->entry.timeout = node_timeout_locked(n);
 }

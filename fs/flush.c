@@ -149,35 +149,29 @@ static int put_node_locked(struct view *v, struct node *n)
 
 static int put_nodes_locked(struct view *v)
 {
-	list_foreach_safe(l, &v->dirty_nodes)
-	{
-		struct node *n = list_entry(l, struct node, dirty);
+	struct node *n;
+
+	while ((n = node_first_dirty_locked(v)) != NULL) {
 		int r = put_node_locked(v, n);
 
 		if (r < 0)
 			return r;
-		n->flags &= ~(unsigned)NF_DIRTY;
-		list_del(&n->dirty);
+		node_clean_locked(v);
 	}
 	return 0;
 }
 
 static int put_names_locked(struct view *v)
 {
-	while (v->dirty_names) {
-		struct name *nm = v->dirty_names;
-		int r = 0;
+	struct name *nm;
 
-		if (!nm->removed)
-			r = batch_put_name(&v->pending, nm->parent->ino, nm->s,
-					   nm->len, nm->node->ino);
+	while ((nm = name_first_dirty_locked(v)) != NULL) {
+		int r = batch_put_name(&v->pending, nm->parent->ino, nm->s,
+				       nm->len, nm->node->ino);
+
 		if (r < 0)
 			return r;
-		v->dirty_names = nm->dirty_next;
-		nm->dirty = false;
-		nm->committed = true;
-		if (nm->removed)
-			free(nm);
+		name_clean_locked(v);
 	}
 	return 0;
 }
@@ -295,8 +289,8 @@ static bool nothing_to_do_locked(const struct view *v)
 {
 	if (v->root->nlink == 0)
 		return !v->flush_wanted;
-	return !v->flush_wanted && list_empty(&v->dirty_nodes) &&
-	       !v->dirty_names && v->gone.count == 0 && v->pending.count == 0 &&
+	return !v->flush_wanted && !v->dirty_nodes && !v->dirty_names &&
+	       v->gone.count == 0 && v->pending.count == 0 &&
 	       v->orphans.count == 0;
 }
 

@@ -165,7 +165,7 @@ static void reply_view(fuse_req_t req, struct view *v)
 	struct entry e;
 
 	lock_acquire(&v->lock);
-	v->root->nlookup++;
+	node_looked_up_locked(v->root);
 	node_stat_locked(v, v->root, &e.st);
 	e.timeout = FOREVER;
 	lock_release(&v->lock);

@@ -13,9 +13,6 @@
 #include "fs/hot.h"
 #include "fs/notify.h"
 
-/* Linux's own limit of ext4; keeps nlink far from overflow. */
-#define LINK_MAX_ 65000
-
 static struct timespec timespec_of(int64_t nsec)
 {
 	int64_t sec = nsec / NSEC_PER_SEC, rest = nsec % NSEC_PER_SEC;
@@ -59,7 +56,7 @@ double node_timeout_locked(const struct node *n)
 static void entry_locked(const struct view *v, struct node *n,
 			 struct entry *ret_entry)
 {
-	n->nlookup++;
+	node_looked_up_locked(n);
 	node_stat_locked(v, n, &ret_entry->st);
 	ret_entry->timeout = node_timeout_locked(n);
 }
@@ -185,20 +182,13 @@ void do_forget(struct view *v, uint64_t ino, uint64_t nlookup)
 	lock_acquire(&v->lock);
 	n = node_find_locked(v, ino);
 	if (n) {
-		n->nlookup -= MIN(n->nlookup, nlookup);
+		node_forgotten_locked(n, nlookup);
 		node_check_locked(v, n);
 	}
 	lock_release(&v->lock);
 }
 
 /* --- making ------------------------------------------------------------ */
-
-/* Undoes a node that got no name. */
-static void discard_locked(struct view *v, struct node *n)
-{
-	list_del(&n->dirty);
-	node_check_locked(v, n);
-}
 
 static int make_locked(struct view *v, uint64_t parent, const char *name,
 		       mode_t mode, struct caller who, struct node **ret_node)
@@ -210,14 +200,14 @@ static int make_locked(struct view *v, uint64_t parent, const char *name,
 	r = find_free_locked(v, parent, name, &dir);
 	if (r < 0)
 		return r;
-	if (S_ISDIR(mode) && dir->nlink >= LINK_MAX_)
+	if (S_ISDIR(mode) && dir->nlink >= NLINK_MAX)
 		return -EMLINK;
 	n = node_new_locked(v, 0, mode);
 	if (!n)
 		return -ENOMEM;
 	nm = name_add_locked(v, dir, name, strlen(name), n);
 	if (!nm) {
-		discard_locked(v, n);
+		node_check_locked(v, n);
 		return -ENOMEM;
 	}
 	n->uid = who.uid;
@@ -300,7 +290,7 @@ int do_link(struct view *v, uint64_t ino, uint64_t parent, const char *name,
 		r = -EPERM;
 	else if (r == 0 && n->nlink == 0)
 		r = -ENOENT;
-	else if (r == 0 && n->nlink >= LINK_MAX_)
+	else if (r == 0 && n->nlink >= NLINK_MAX)
 		r = -EMLINK;
 	if (r == 0 && !name_add_locked(v, dir, name, strlen(name), n))
 		r = -ENOMEM;
@@ -452,6 +442,19 @@ static int rename_check_locked(const struct rename *rn, unsigned flags)
 	return 0;
 }
 
+/* Whether one of the directories would get more subdirectories than it may. */
+static bool rename_is_one_too_many(const struct rename *rn, unsigned flags)
+{
+	bool old_is_dir = node_is_dir(rn->old->node);
+	bool new_is_dir = rn->new &&node_is_dir(rn->new->node);
+
+	if (rn->from == rn->to || old_is_dir == new_is_dir)
+		return false;
+	if (old_is_dir)
+		return rn->to->nlink >= NLINK_MAX;
+	return flags & RENAME_EXCHANGE && rn->from->nlink >= NLINK_MAX;
+}
+
 static void rename_exchange_locked(struct view *v, const struct rename *rn)
 {
 	struct node *a = rn->old->node, *b = rn->new->node;
@@ -500,6 +503,8 @@ static int rename_locked(struct view *v, struct rename *rn, unsigned flags)
 	/* Two names of one file: POSIX wants nothing to happen. */
 	if (rn->new && rn->new->node == rn->old->node)
 		return 0;
+	if (rename_is_one_too_many(rn, flags))
+		return -EMLINK;
 	rn->now = view_now(v);
 	if (flags & RENAME_EXCHANGE)
 		rename_exchange_locked(v, rn);

@@ -16,13 +16,32 @@
 
 #include "fs/file.h"
 
-#define TABLE_START 256
+#define TABLE_START 512
+/* Entries for each slot before a table grows: a slot takes 8 bytes. */
+#define TABLE_LOAD 2
 
 /* --- hash tables ------------------------------------------------------- */
 
+/* Mapped, not from the heap, where each table that was too small would leave
+ * a hole of half the size of the next. */
+static void **slots_new(size_t count)
+{
+	void *p = mmap(NULL, count * sizeof(void *), PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
+static void table_release(struct table *t)
+{
+	if (t->slot)
+		(void)munmap(t->slot, (t->mask + 1) * sizeof(void *));
+	t->slot = NULL;
+}
+
 static int table_init(struct table *t)
 {
-	t->slot = calloc(TABLE_START, sizeof(*t->slot));
+	t->slot = slots_new(TABLE_START);
 	if (!t->slot)
 		return -ENOMEM;
 	t->mask = TABLE_START - 1;
@@ -35,16 +54,26 @@ static uint32_t ino_hash(uint64_t ino)
 	return (uint32_t)((ino * UINT64_C(0x9e3779b97f4a7c15)) >> 32);
 }
 
-static uint32_t name_hash(uint64_t parent, const char *s, size_t len)
+static uint32_t name_hash(const struct node *dir, const char *s, size_t len)
 {
-	return (uint32_t)XXH3_64bits_withSeed(s, len, parent);
+	return (uint32_t)XXH3_64bits_withSeed(s, len, dir->ino);
+}
+
+static uint32_t hash_of_name(const struct name *nm)
+{
+	return name_hash(nm->parent, nm->s, nm->len);
+}
+
+static bool table_is_full(const struct table *t)
+{
+	return t->count >= TABLE_LOAD * (t->mask + 1);
 }
 
 /* Doubles the table. When there is no memory the chains grow longer. */
 static void nodes_grow(struct table *t)
 {
 	size_t mask = t->mask * 2 + 1;
-	void **slot = calloc(mask + 1, sizeof(*slot));
+	void **slot = slots_new(mask + 1);
 
 	if (!slot)
 		return;
@@ -59,7 +88,7 @@ static void nodes_grow(struct table *t)
 			*to = n;
 		}
 	}
-	free(t->slot);
+	table_release(t);
 	t->slot = slot;
 	t->mask = mask;
 }
@@ -67,7 +96,7 @@ static void nodes_grow(struct table *t)
 static void names_grow(struct table *t)
 {
 	size_t mask = t->mask * 2 + 1;
-	void **slot = calloc(mask + 1, sizeof(*slot));
+	void **slot = slots_new(mask + 1);
 
 	if (!slot)
 		return;
@@ -75,14 +104,14 @@ static void names_grow(struct table *t)
 		struct name *nm = t->slot[i], *next;
 
 		for (; nm; nm = next) {
-			void **to = &slot[nm->hash & mask];
+			void **to = &slot[hash_of_name(nm) & mask];
 
 			next = nm->hash_next;
 			nm->hash_next = *to;
 			*to = nm;
 		}
 	}
-	free(t->slot);
+	table_release(t);
 	t->slot = slot;
 	t->mask = mask;
 }
@@ -99,10 +128,10 @@ struct node *node_find_locked(struct view *v, uint64_t ino)
 struct name *name_find_locked(struct view *v, const struct node *dir,
 			      const char *s, size_t len)
 {
-	uint32_t h = name_hash(dir->ino, s, len);
+	uint32_t h = name_hash(dir, s, len);
 	struct name *nm = v->names.slot[h & v->names.mask];
 
-	while (nm && !(nm->hash == h && nm->parent == dir && nm->len == len &&
+	while (nm && !(nm->parent == dir && nm->len == len &&
 		       memcmp(nm->s, s, len) == 0))
 		nm = nm->hash_next;
 	return nm;
@@ -112,15 +141,14 @@ struct name *name_find_locked(struct view *v, const struct node *dir,
 
 struct node *node_new_locked(struct view *v, uint64_t ino, uint32_t mode)
 {
-	struct node *n = calloc(1, sizeof(*n));
+	struct node *n = slab_alloc(&v->slab, sizeof(*n));
 	void **slot;
 
 	if (!n)
 		return NULL;
-	n->ino = ino != 0 ? ino : v->next_ino++;
-	n->mode = mode;
-	list_init(&n->dirty);
-	if (v->nodes.count > v->nodes.mask)
+	*n = (struct node){ .ino = ino != 0 ? ino : v->next_ino++,
+			    .mode = (uint16_t)mode };
+	if (table_is_full(&v->nodes))
 		nodes_grow(&v->nodes);
 	slot = &v->nodes.slot[ino_hash(n->ino) & v->nodes.mask];
 	n->hash_next = *slot;
@@ -151,7 +179,44 @@ void node_dirty_locked(struct view *v, struct node *n)
 	    (n->nlink == 0 && !(n->flags & NF_COMMITTED)))
 		return;
 	n->flags |= NF_DIRTY;
-	list_add_tail(&v->dirty_nodes, &n->dirty);
+	if (n->flags & NF_LISTED)
+		return;
+	n->flags |= NF_LISTED;
+	n->dirty_next = NULL;
+	if (v->dirty_nodes)
+		v->dirty_last->dirty_next = n;
+	else
+		v->dirty_nodes = n;
+	v->dirty_last = n;
+}
+
+void node_clean_locked(struct view *v)
+{
+	struct node *n = v->dirty_nodes;
+
+	v->dirty_nodes = n->dirty_next;
+	n->flags &= ~(unsigned)(NF_DIRTY | NF_LISTED);
+	if (n->flags & NF_DEAD)
+		slab_free(&v->slab, n, sizeof(*n));
+}
+
+struct node *node_first_dirty_locked(struct view *v)
+{
+	while (v->dirty_nodes && !(v->dirty_nodes->flags & NF_DIRTY))
+		node_clean_locked(v);
+	return v->dirty_nodes;
+}
+
+void node_looked_up_locked(struct node *n)
+{
+	if (n->nlookup < UINT32_MAX)
+		n->nlookup++;
+}
+
+void node_forgotten_locked(struct node *n, uint64_t count)
+{
+	if (n->nlookup < UINT32_MAX)
+		n->nlookup -= (uint32_t)MIN(n->nlookup, count);
 }
 
 void node_heat_locked(struct view *v, struct node *n)
@@ -188,14 +253,14 @@ static void node_unhash(struct view *v, struct node *n)
 	v->nodes.count--;
 }
 
-static void node_free(struct node *n)
+/* Frees all that is the node's, but not the node. */
+static void node_release(struct node *n)
 {
 	if (S_ISLNK(n->mode))
 		free(n->target);
 	if (n->xattrs)
 		buf_release(n->xattrs);
 	free(n->xattrs);
-	free(n);
 }
 
 /* Nobody uses a node without a name: its row goes with the next batch. */
@@ -203,7 +268,6 @@ static void drop_row(struct view *v, struct node *n)
 {
 	if (n->flags & NF_COMMITTED && batch_del_node(&v->gone, n->ino) < 0)
 		v->out_of_memory = true;
-	list_del(&n->dirty);
 	n->flags &= ~(unsigned)(NF_COMMITTED | NF_DIRTY);
 }
 
@@ -220,12 +284,26 @@ void node_check_locked(struct view *v, struct node *n)
 	if (n->file)
 		file_forget_locked(v, n);
 	node_drop_staging_locked(v, n);
-	list_del(&n->dirty);
 	node_unhash(v, n);
-	node_free(n);
+	node_release(n);
+	if (n->flags & NF_LISTED)
+		n->flags = NF_LISTED | NF_DEAD;
+	else
+		slab_free(&v->slab, n, sizeof(*n));
 }
 
 /* --- names ------------------------------------------------------------- */
+
+/* As short names as there are have room for what the struct is padded to. */
+static size_t name_size(size_t len)
+{
+	return MAX(offsetof(struct name, s) + len + 1, sizeof(struct name));
+}
+
+static void name_free(struct view *v, struct name *nm)
+{
+	slab_free(&v->slab, nm, name_size(nm->len));
+}
 
 static void name_dirty(struct view *v, struct name *nm)
 {
@@ -234,6 +312,26 @@ static void name_dirty(struct view *v, struct name *nm)
 	nm->dirty = true;
 	nm->dirty_next = v->dirty_names;
 	v->dirty_names = nm;
+}
+
+struct name *name_first_dirty_locked(struct view *v)
+{
+	struct name *nm;
+
+	while ((nm = v->dirty_names) != NULL && nm->removed) {
+		v->dirty_names = nm->dirty_next;
+		name_free(v, nm);
+	}
+	return nm;
+}
+
+void name_clean_locked(struct view *v)
+{
+	struct name *nm = v->dirty_names;
+
+	v->dirty_names = nm->dirty_next;
+	nm->dirty = false;
+	nm->committed = true;
 }
 
 static void name_attach(struct name *nm, struct node *node)
@@ -256,19 +354,17 @@ static void name_detach(struct name *nm)
 struct name *name_add_locked(struct view *v, struct node *dir, const char *s,
 			     size_t len, struct node *node)
 {
-	struct name *nm = malloc(sizeof(*nm) + len + 1);
+	struct name *nm = slab_alloc(&v->slab, name_size(len));
 	void **slot;
 
 	if (!nm)
 		return NULL;
-	*nm = (struct name){ .parent = dir,
-			     .hash = name_hash(dir->ino, s, len),
-			     .len = (uint8_t)len };
+	*nm = (struct name){ .parent = dir, .len = (uint8_t)len };
 	memcpy(nm->s, s, len);
 	nm->s[len] = '\0';
-	if (v->names.count > v->names.mask)
+	if (table_is_full(&v->names))
 		names_grow(&v->names);
-	slot = &v->names.slot[nm->hash & v->names.mask];
+	slot = &v->names.slot[hash_of_name(nm) & v->names.mask];
 	nm->hash_next = *slot;
 	*slot = nm;
 	v->names.count++;
@@ -280,7 +376,6 @@ struct name *name_add_locked(struct view *v, struct node *dir, const char *s,
 		dir->dir.first = nm;
 	dir->dir.last = nm;
 	dir->dir.count++;
-	dir->dir.generation++;
 	name_attach(nm, node);
 	name_dirty(v, nm);
 	return nm;
@@ -288,7 +383,7 @@ struct name *name_add_locked(struct view *v, struct node *dir, const char *s,
 
 static void name_unhash(struct view *v, struct name *nm)
 {
-	void **slot = &v->names.slot[nm->hash & v->names.mask];
+	void **slot = &v->names.slot[hash_of_name(nm) & v->names.mask];
 
 	while (*slot != nm)
 		slot = (void **)&((struct name *)*slot)->hash_next;
@@ -310,21 +405,19 @@ void name_remove_locked(struct view *v, struct name *nm)
 	else
 		dir->dir.last = nm->prev;
 	dir->dir.count--;
-	dir->dir.generation++;
 	name_detach(nm);
 	if (nm->committed &&
 	    batch_del_name(&v->gone, dir->ino, nm->s, nm->len) < 0)
 		v->out_of_memory = true;
 	nm->removed = true;
 	if (!nm->dirty)
-		free(nm);
+		name_free(v, nm);
 }
 
 void name_repoint_locked(struct view *v, struct name *nm, struct node *to)
 {
 	name_detach(nm);
 	name_attach(nm, to);
-	nm->parent->dir.generation++;
 	name_dirty(v, nm);
 }
 
@@ -432,7 +525,6 @@ int view_init(struct view *v)
 	v->clock_fd = memfd_create("clock", MFD_CLOEXEC);
 	if (v->clock_fd < 0)
 		return -errno;
-	list_init(&v->dirty_nodes);
 	list_init(&v->lru);
 	r = lock_init(&v->lock);
 	if (r < 0)
@@ -444,40 +536,20 @@ int view_init(struct view *v)
 	return r < 0 ? r : table_init(&v->names);
 }
 
-static void free_names(struct view *v)
-{
-	for (size_t i = 0; v->names.slot && i <= v->names.mask; i++) {
-		struct name *nm = v->names.slot[i], *next;
-
-		for (; nm; nm = next) {
-			next = nm->hash_next;
-			free(nm);
-		}
-	}
-	free(v->names.slot);
-}
-
 void view_release(struct view *v)
 {
-	struct name *nm = v->dirty_names, *next_name;
-
-	for (; nm; nm = next_name) {
-		next_name = nm->dirty_next;
-		if (nm->removed)
-			free(nm);
-	}
-	free_names(v);
 	for (size_t i = 0; v->nodes.slot && i <= v->nodes.mask; i++) {
-		struct node *n = v->nodes.slot[i], *next;
+		struct node *n = v->nodes.slot[i];
 
-		for (; n; n = next) {
-			next = n->hash_next;
+		for (; n; n = n->hash_next) {
 			if (n->file)
 				file_forget_locked(v, n);
-			node_free(n);
+			node_release(n);
 		}
 	}
-	free(v->nodes.slot);
+	slab_release(&v->slab);
+	table_release(&v->nodes);
+	table_release(&v->names);
 	batch_release(&v->gone);
 	batch_release(&v->pending);
 	free(v->orphans.ino);

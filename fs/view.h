@@ -38,6 +38,7 @@
 #include "fs/counters.h"
 #include "store/base/list.h"
 #include "store/base/lock.h"
+#include "store/base/slab.h"
 #include "store/digest.h"
 #include "store/lease.h"
 #include "store/record.h"
@@ -48,7 +49,7 @@
 #define INO_MASK ((UINT64_C(1) << SLOT_SHIFT) - 1)
 
 enum node_flag {
-	NF_DIRTY = 1 << 0,     /* in view.dirty_nodes */
+	NF_DIRTY = 1 << 0,     /* the next batch has to put its row */
 	NF_COMMITTED = 1 << 1, /* the index has a row, or a batch will put it */
 	/* A passthrough writer was there; the backing file's size and times
 	 * are newer than the node's until the file has settled. */
@@ -74,6 +75,10 @@ enum node_flag {
 	NF_FLUX_IN_BATCH = 1 << 13,
 	/* Bytes that cargo writes as metadata: kept in memory. */
 	NF_META = 1 << 10,
+	/* In view.dirty_nodes, dirty or not any more. */
+	NF_LISTED = 1 << 14,
+	/* No longer a node; its memory waits to be taken off that list. */
+	NF_DEAD = 1 << 15,
 };
 
 #define NF_MEM_ANY (NF_MEM_IN_BATCH | NF_MEM_COMMITTED)
@@ -81,7 +86,6 @@ enum node_flag {
 struct dir {
 	struct name *first, *last; /* in order of creation */
 	size_t count;
-	uint64_t generation; /* grows with every change of the list */
 };
 
 struct file {
@@ -104,29 +108,38 @@ struct file {
 /* In memory only, beside enum content_kind: the bytes are in file->mem. */
 #define CONTENT_MEM 16
 
+/*
+ * There is one of these for each file of the view, in use or not, and a name
+ * or more: keep both small. What only some files need is in struct file.
+ */
 struct node {
 	uint64_t ino;
 	struct node *hash_next;
-	uint64_t nlookup;
-	uint32_t handles, pins;
-	uint32_t mode, uid, gid, nlink;
+	struct node *dirty_next;     /* in view.dirty_nodes */
+	struct name *names;	     /* first of its names */
+	struct file *file;	     /* regular files: NULL while not needed */
+	struct buf *xattrs;	     /* NULL: none; see record.h */
 	int64_t atime, mtime, ctime; /* nsec since the epoch */
 	uint64_t size;		     /* bytes */
-	uint64_t blocks;	     /* of 512 bytes, staging only */
-	uint32_t flags;		     /* enum node_flag */
-	uint8_t content;	     /* enum content_kind, CONTENT_MEM */
-	uint16_t epoch;		     /* grows when bytes may change */
 	uint64_t staging_id;	     /* CONTENT_STAGING, NF_BLOB_NEW */
 	union {
 		struct digest digest; /* CONTENT_BLOB, NF_MEM_ANY */
+		uint64_t blocks;      /* CONTENT_STAGING: of 512 bytes */
 		char *target;	      /* symlink; owned, size bytes + NUL */
 		struct dir dir;
 	};
-	struct file *file;  /* regular files: NULL while not needed */
-	struct name *names; /* first of its names */
-	struct buf *xattrs; /* NULL: none; see record.h */
-	struct list dirty;
+	uint32_t nlookup; /* UINT32_MAX: no longer counted, never freed */
+	uint32_t handles, pins;
+	uint32_t flags; /* enum node_flag */
+	uint32_t uid, gid;
+	uint16_t mode;
+	uint16_t nlink;	 /* at most NLINK_MAX */
+	uint16_t epoch;	 /* grows when bytes may change */
+	uint8_t content; /* enum content_kind, CONTENT_MEM */
 };
+
+/* Linux's own limit of ext4. */
+#define NLINK_MAX 65000
 
 struct name {
 	struct name *hash_next;
@@ -134,10 +147,9 @@ struct name {
 	struct name *prev, *next; /* in the parent's list */
 	struct name *dirty_next;
 	struct node *parent, *node;
-	uint32_t hash;
-	bool dirty;	/* in view.dirty_names */
-	bool committed; /* the index has the row, or a batch will put it */
-	bool removed;	/* gone; freed when the flusher meets it */
+	bool dirty : 1;	    /* in view.dirty_names */
+	bool committed : 1; /* the index has the row, or a batch will put it */
+	bool removed : 1;   /* gone; freed when the flusher meets it */
 	uint8_t len;
 	char s[]; /* NUL-terminated */
 };
@@ -169,10 +181,11 @@ struct view {
 
 	struct lock lock;
 	/* protected by lock */
+	struct slab slab; /* of the nodes and names */
 	struct table nodes, names;
 	struct node *root;
 	uint64_t next_ino, next_staging;
-	struct list dirty_nodes;
+	struct node *dirty_nodes, *dirty_last;
 	struct name *dirty_names;
 	struct list lru; /* files with a descriptor, oldest first */
 	size_t fds;	 /* of them; atomic: also read without lock */
@@ -225,10 +238,25 @@ struct name *name_add_locked(struct view *v, struct node *dir, const char *s,
 			     size_t len, struct node *node);
 /* Removes a name, so that the next batch removes its row. */
 void name_remove_locked(struct view *v, struct name *nm);
+/*
+ * The name that lacks its row for the longest or shortest time, NULL: none;
+ * and it lacks it no longer.
+ */
+struct name *name_first_dirty_locked(struct view *v);
+void name_clean_locked(struct view *v);
 /* Lets a name point to another node. */
 void name_repoint_locked(struct view *v, struct name *nm, struct node *to);
 /* The node differs from its row. */
 void node_dirty_locked(struct view *v, struct node *n);
+/*
+ * The node that has been dirty for the longest, NULL: none; and it is so no
+ * longer.
+ */
+struct node *node_first_dirty_locked(struct view *v);
+void node_clean_locked(struct view *v);
+/* The kernel learns of the node; and forgets what it has learnt so often. */
+void node_looked_up_locked(struct node *n);
+void node_forgotten_locked(struct node *n, uint64_t count);
 /* The bytes of its staging file may change from now on. */
 void node_heat_locked(struct view *v, struct node *n);
 /* Frees the node if nothing refers to it any more. */
