@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
+#include <unistd.h>
 
 #include "fs/content.h"
 #include "fs/hot.h"
@@ -41,6 +42,21 @@ int do_getattr(struct view *v, uint64_t ino, struct entry *ret_entry)
 	}
 	lock_release(&v->lock);
 	return 0;
+}
+
+int do_access(struct view *v, uint64_t ino, int mask)
+{
+	struct node *n;
+	int r = 0;
+
+	lock_acquire(&v->lock);
+	n = node_find_locked(v, ino);
+	if (!n)
+		r = -ENOENT;
+	else if (mask & X_OK && !node_is_dir(n) && !(n->mode & 0111))
+		r = -EACCES;
+	lock_release(&v->lock);
+	return r;
 }
 
 static int64_t nsec_of(struct timespec t)

@@ -19,6 +19,13 @@
 
 int do_getattr(struct view *v, uint64_t ino, struct entry *ret_entry);
 
+/*
+ * access(2), @mask of R_OK, W_OK, X_OK: asked only where the kernel does not
+ * check permissions, that is of root, whom nothing stops but to execute what
+ * nobody may. -EACCES
+ */
+int do_access(struct view *v, uint64_t ino, int mask);
+
 enum set_what {
 	SET_MODE = 1 << 0,
 	SET_UID = 1 << 1,

@@ -7,43 +7,44 @@
 #define FS_COUNTERS_H
 
 /* X(enumerator, name in `targetfs stats`) */
-#define COUNTER_LIST(X)                               \
-	X(LOOKUP, "lookup")                           \
-	X(FORGET, "forget")                           \
-	X(GETATTR, "getattr")                         \
-	X(SETATTR, "setattr")                         \
-	X(READLINK, "readlink")                       \
-	X(MKNOD, "mknod")                             \
-	X(MKDIR, "mkdir")                             \
-	X(UNLINK, "unlink")                           \
-	X(RMDIR, "rmdir")                             \
-	X(SYMLINK, "symlink")                         \
-	X(RENAME, "rename")                           \
-	X(LINK, "link")                               \
-	X(OPEN, "open")                               \
-	X(CREATE, "create")                           \
-	X(READ, "read")                               \
-	X(WRITE, "write")                             \
-	X(RELEASE, "release")                         \
-	X(FSYNC, "fsync")                             \
-	X(OPENDIR, "opendir")                         \
-	X(READDIR, "readdir")                         \
-	X(RELEASEDIR, "releasedir")                   \
-	X(FSYNCDIR, "fsyncdir")                       \
-	X(STATFS, "statfs")                           \
-	X(XATTR, "xattr")                             \
-	X(FALLOCATE, "fallocate")                     \
-	X(LSEEK, "lseek")                             \
-	X(COPY_RANGE, "copy_file_range")              \
-	X(COMMITS, "commits")                         \
-	X(COMMIT_ERRORS, "commit errors")             \
-	X(PASSTHROUGH_OPENS, "opens by passthrough")  \
-	X(CACHED_OPENS, "opens by page cache")        \
-	X(PRIVATIZED, "files made private to write")  \
-	X(SETTLED, "files hashed")                    \
-	X(SETTLED_BYTES, "bytes hashed")              \
-	X(SHARED, "files found in the store already") \
-	X(SHARED_BYTES, "bytes found in the store already")
+#define COUNTER_LIST(X)                                     \
+	X(LOOKUP, "lookup")                                 \
+	X(FORGET, "forget")                                 \
+	X(GETATTR, "getattr")                               \
+	X(SETATTR, "setattr")                               \
+	X(READLINK, "readlink")                             \
+	X(MKNOD, "mknod")                                   \
+	X(MKDIR, "mkdir")                                   \
+	X(UNLINK, "unlink")                                 \
+	X(RMDIR, "rmdir")                                   \
+	X(SYMLINK, "symlink")                               \
+	X(RENAME, "rename")                                 \
+	X(LINK, "link")                                     \
+	X(OPEN, "open")                                     \
+	X(CREATE, "create")                                 \
+	X(READ, "read")                                     \
+	X(WRITE, "write")                                   \
+	X(RELEASE, "release")                               \
+	X(FSYNC, "fsync")                                   \
+	X(OPENDIR, "opendir")                               \
+	X(READDIR, "readdir")                               \
+	X(RELEASEDIR, "releasedir")                         \
+	X(FSYNCDIR, "fsyncdir")                             \
+	X(STATFS, "statfs")                                 \
+	X(XATTR, "xattr")                                   \
+	X(FALLOCATE, "fallocate")                           \
+	X(LSEEK, "lseek")                                   \
+	X(COPY_RANGE, "copy_file_range")                    \
+	X(COMMITS, "commits")                               \
+	X(COMMIT_ERRORS, "commit errors")                   \
+	X(PASSTHROUGH_OPENS, "opens by passthrough")        \
+	X(CACHED_OPENS, "opens by page cache")              \
+	X(PRIVATIZED, "files made private to write")        \
+	X(SETTLED, "files hashed")                          \
+	X(SETTLED_BYTES, "bytes hashed")                    \
+	X(SHARED, "files found in the store already")       \
+	X(SHARED_BYTES, "bytes found in the store already") \
+	X(ACCESS, "access")
 
 enum counter {
 #define X(id, name) COUNTER_##id,

@@ -42,15 +42,25 @@ static bool file_begins_with(const char *path, const char *s)
 	return n > 0 && strncmp(buf, s, strlen(s)) == 0;
 }
 
-static bool has_sys_admin(void)
+static bool has_capability(unsigned cap)
 {
 	struct __user_cap_header_struct h = {
 		.version = _LINUX_CAPABILITY_VERSION_3
 	};
 	struct __user_cap_data_struct d[2] = { 0 };
 
-	if (syscall(SYS_capget, &h, d) < 0 ||
-	    !(d[0].effective & (1U << CAP_SYS_ADMIN)))
+	return syscall(SYS_capget, &h, d) == 0 && d[0].effective & (1U << cap);
+}
+
+bool features_overrides_permissions(void)
+{
+	return geteuid() == 0 && has_capability(CAP_DAC_OVERRIDE) &&
+	       has_capability(CAP_FOWNER) && has_capability(CAP_CHOWN);
+}
+
+static bool has_sys_admin(void)
+{
+	if (!has_capability(CAP_SYS_ADMIN))
 		return false;
 	/* All ids mapped onto themselves: the initial user namespace. */
 	return file_begins_with("/proc/self/uid_map",

@@ -12,6 +12,8 @@
 
 /* A mask of enum feature (counters.h). */
 unsigned features_here(bool nopassthrough, bool nouring);
+/* Root, and no permission stops it. */
+bool features_overrides_permissions(void);
 /* One line for each thing that would make a mount faster; "" for none. */
 void features_hints(unsigned features, bool nopassthrough, bool nouring,
 		    char *ret_hints, size_t size);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Names: everything that changes or walks the tree. Permissions are checked by
- * the kernel (default_permissions) before a request gets here.
+ * the kernel (default_permissions) before a request gets here, or there is but
+ * root to ask (permission_options() in session.c).
  *
  * Functions that return a node have counted one lookup of the kernel's on it;
  * the caller undoes it with do_forget() when the reply did not get through.

@@ -303,6 +303,19 @@ static void op_getattr(fuse_req_t req, fuse_ino_t ino,
 	reply_attr(req, r, &e);
 }
 
+static void op_access(fuse_req_t req, fuse_ino_t ino, int mask)
+{
+	struct view *v;
+
+	if (host_serves(req, ino)) {
+		reply_err(req, 0);
+		return;
+	}
+	v = request_view(req, ino, COUNTER_ACCESS);
+	if (v)
+		reply_err(req, do_access(v, request_ino(ino), mask));
+}
+
 static unsigned set_of(int to_set)
 {
 	static const struct {
@@ -581,6 +594,7 @@ const struct fuse_lowlevel_ops ops_table = {
 	.forget_multi = op_forget_multi,
 	.getattr = op_getattr,
 	.setattr = op_setattr,
+	.access = op_access,
 	.readlink = op_readlink,
 	.mknod = op_mknod,
 	.mkdir = op_mkdir,

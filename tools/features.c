@@ -68,7 +68,7 @@ void counter_key(enum counter c, char ret_key[COUNTER_KEY_MAX])
 
 bool counter_is_request(enum counter c)
 {
-	return c <= COUNTER_COPY_RANGE;
+	return c <= COUNTER_COPY_RANGE || c == COUNTER_ACCESS;
 }
 
 bool counter_is_bytes(enum counter c)

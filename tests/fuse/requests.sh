@@ -86,6 +86,47 @@ look_in_vain() {
 	done
 }
 
+create_and_look() {
+	python3 - "$MNT/debug/deps" <<-'TXT'
+		import os, sys
+		for i in range(100):
+		    path = "%s/f%d" % (sys.argv[1], i)
+		    os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o644))
+		    os.link(path, path + ".link")
+		    os.unlink(path)
+	TXT
+}
+
+as_nobody() { setpriv --reuid=65534 --regid=65534 --clear-groups "$@" 2>/dev/null; }
+
+# Where root is alone nothing checks permissions, so that no change in a
+# directory has its attributes asked for again; what root may not do it may
+# not do here either.
+alone() {
+	[ "$(id -u)" = 0 ] || return
+	mount_view "$W/alone/target" -o noallow_other || { nok "mount" && return; }
+	mkdir -p "$MNT/debug/deps"
+	asked "no attributes asked for by changes in a directory" 10 getattr \
+		create_and_look
+	printf '#!/bin/sh\necho ran\n' >"$MNT/script"
+	chmod 644 "$MNT/script"
+	check "root may read, write and search" python3 -c '
+import os, sys
+assert os.access(sys.argv[1], os.R_OK | os.W_OK)
+assert os.access(os.path.dirname(sys.argv[1]), os.X_OK)
+' "$MNT/script"
+	is "$([ -x "$MNT/script" ] && echo yes || echo no)" no \
+		"what nobody may execute, root may not"
+	is "$("$MNT/script" 2>/dev/null)" "" "and cannot"
+	chmod 100 "$MNT/script"
+	is "$([ -x "$MNT/script" ] && "$MNT/script")" ran "what one may, root may"
+	mkdir -m 0 "$MNT/shut"
+	check "no bits of a directory stop root" touch "$MNT/shut/file"
+	[ "$MODE" = userns ] ||
+		is "$(as_nobody ls "$MNT" && echo in)" "" "others are kept out"
+	check "unmounts" umount_view
+}
+
 body() {
 	local i
 	mount_view || { nok "mount" && return; }
@@ -118,5 +159,6 @@ run() {
 	[ -z "$PLAIN" ] || skip_all "of a view only"
 	need jq python3
 	for_modes body
+	for_modes alone
 }
 test_main "$@"
