@@ -3,6 +3,7 @@
 #
 # A daemon that may have few descriptors, little memory to lock, few processes:
 # it must not give EMFILE to programs that hold more files open than it may.
+# And a directory with as many subdirectories as a link count has room for.
 # shellcheck source-path=SCRIPTDIR source=../lib.sh
 . "$(dirname "$0")/../lib.sh"
 TIMEOUT=300
@@ -31,13 +32,49 @@ body() {
 	done
 }
 
+FULL_DIRECTORY='
+import errno, os, sys
+os.chdir(sys.argv[1])
+os.mkdir("full")
+os.mkdir("other")
+for i in range(64998):
+    os.mkdir("full/%d" % i)
+assert os.stat("full").st_nlink == 65000
+def refused(fn, *args):
+    try:
+        fn(*args)
+    except OSError as e:
+        return e.errno == errno.EMLINK
+assert refused(os.mkdir, "full/more")
+assert refused(os.rename, "other", "full/more")
+os.rename("full/0", "full/zero")
+os.rename("full/1", "other/1")
+os.rename("other/1", "full/one")
+os.rename("full/2", "other/2")
+os.rename("other", "full/two")
+assert refused(os.mkdir, "full/more")
+assert os.stat("full").st_nlink == 65000
+'
+
+full_directory() {
+	mount_view || { nok "mount" && return; }
+	check "a directory full of directories is EMLINK" \
+		python3 -c "$FULL_DIRECTORY" "$MNT"
+	check "unmounts" umount_view
+	fsck_store "the store is clean"
+	mount_view && is "$(stat -c %h "$MNT/full")" 65000 "it is full again"
+	check "unmounts" umount_view
+}
+
 run() {
 	[ -z "$PLAIN" ] || skip_all "of a view only"
-	need prlimit
+	need prlimit python3
 	program posix "$TESTS"/fuse/posix_*.c
 	ulimit -n 8192 2>/dev/null
 	MODES=${LONG:+default nopassthrough neither}
 	MODES=${MODES:-default}
 	for_modes body
+	MODES=default
+	for_modes full_directory
 }
 test_main "$@"
