@@ -179,21 +179,22 @@ static bool is_name_char(char c)
 	       (c && strchr("_.~+@%-/", c));
 }
 
-/* Whether the slash at @at begins a path; its word may be an option. */
+/*
+ * Whether a path begins at @at: at a slash that no name is before, or only an
+ * option's letters. Looks back to the slash before at most, so that a search
+ * is linear.
+ */
 static bool is_path_start(struct span s, size_t at)
 {
 	size_t word = at;
 
 	if (s.p[at] != '/')
 		return false;
-	while (word > 0 && is_name_char(s.p[word - 1]))
+	while (word > 0 && s.p[word - 1] != '/' && is_name_char(s.p[word - 1]))
 		word--;
-	if (word == at)
-		return true;
-	if (s.p[word] != '-')
+	if (word > 0 && s.p[word - 1] == '/')
 		return false;
-	/* Only the first slash of "-L/a/b" does. */
-	return !memchr(s.p + word, '/', at - word);
+	return word == at || s.p[word] == '-';
 }
 
 static size_t path_end(struct span s)

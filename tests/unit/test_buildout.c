@@ -173,6 +173,9 @@ static const struct {
 	{ "cargo:rustc-link-arg=-I/w/a/b", "/w/a/b" },
 	{ "cargo:rustc-env=P=/t/o/out:/w/b:/t/o/out/c", "/w/b" },
 	{ "cargo:rustc-env=P=a/b/c", "" },
+	{ "cargo:rustc-env=P=a//b", "" },
+	{ "cargo:rustc-env=P=//w//b", "//w//b" },
+	{ "cargo:rustc-env=P=a-/b", "" },
 	{ "cargo:rustc-cfg=p=\"/w/a\"", "/w/a" },
 	{ "cargo:include=/w/include", "/w/include" },
 	{ "cargo:warning=see /w/log, '/w/b'", "/w/log /w/b" },
@@ -189,6 +192,28 @@ static void test_paths_outside(void **state)
 		assert_string_equal(got, paths[i].outside);
 		free(got);
 	}
+}
+
+/* A search that looks back to the word's beginning would take hours. */
+static void test_search_is_linear(void **state)
+{
+	static const char start[] = "cargo:rustc-env=P=";
+	size_t len = BUILDOUT_MAX / 4;
+	char *text = malloc(len);
+	struct buildout_cursor c = { 0 };
+	struct buildout_path p;
+	struct buildout b;
+
+	(void)state;
+	assert_non_null(text);
+	for (size_t i = 0; i < len; i++)
+		text[i] = i % 2 ? '/' : 'a';
+	memcpy(text, start, sizeof(start) - 1);
+	assert_int_equal(buildout_parse(text, len, &b), 0);
+	while (buildout_next_path(&b, span_of("/t"), &c, &p))
+		assert_true(p.path.len > 1);
+	buildout_release(&b);
+	free(text);
 }
 
 static void test_below_a_root(void **state)
@@ -246,6 +271,7 @@ int main(void)
 		cmocka_unit_test(test_order_and_noise),
 		cmocka_unit_test(test_not_understood),
 		cmocka_unit_test(test_paths_outside),
+		cmocka_unit_test(test_search_is_linear),
 		cmocka_unit_test(test_below_a_root),
 		cmocka_unit_test(test_utf8),
 	};
