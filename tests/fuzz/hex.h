@@ -24,7 +24,7 @@ static inline int hex_digit(uint8_t c)
 /* The bytes to decode, in a block of exactly their size; the caller frees. */
 static inline uint8_t *unhex(const uint8_t *data, size_t size, size_t *ret_len)
 {
-	uint8_t *out = malloc(size ? size : 1);
+	uint8_t *out = calloc(1, size ? size : 1);
 	size_t n = 0;
 	int high = -1, digit;
 
