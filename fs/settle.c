@@ -23,6 +23,7 @@
 #include "fs/view.h"
 #include "store/base/broken.h"
 #include "store/base/io.h"
+#include "store/base/macros.h"
 #include "store/blob.h"
 
 /* Rest before artifacts are hashed: a linker's output is often stripped or
@@ -32,6 +33,12 @@
 #define REST_SYNC_MSEC 35000
 /* Still open somewhere: look again. */
 #define REST_BUSY_MSEC 10000
+/* Between rounds: what comes meanwhile is made durable together. */
+#define REST_ROUND_MSEC 1000
+/* Of one round: each file is held open, and nothing of it is shared before all
+ * of it is hashed. */
+#define ROUND_FILES 64
+#define ROUND_BYTES ((uint64_t)256 << 20)
 
 struct job {
 	struct list link;
@@ -40,8 +47,28 @@ struct job {
 	int64_t due; /* CLOCK_MONOTONIC msec */
 };
 
+enum todo { TODO_NOTHING, TODO_SYNC, TODO_SHARE };
+
+/* What is being settled, and what it was when it was hashed, to see afterwards
+ * that it is still the same. */
+struct candidate {
+	struct job *job;
+	struct view *view;
+	struct node *node; /* pinned */
+	struct settler *settler;
+	enum todo todo;
+	bool named; /* blob_link() has been called */
+	int r;	    /* -EBUSY: in use, try again; else < 0: not to be settled */
+	uint64_t staging_id;
+	uint16_t epoch;
+	int fd;
+	struct stat st;
+	struct digest digest;
+};
+
 struct settler {
 	pthread_t thread;
+	struct store *store;
 	struct lock lock;
 	struct cond wake;
 	/* protected by lock */
@@ -50,18 +77,10 @@ struct settler {
 	bool stop;
 	int64_t deadline; /* when stopping: all jobs are due, until then */
 	bool may_idle;	  /* constant */
-};
-
-/* What is being hashed, to see afterwards that it is still the same. */
-struct candidate {
-	struct view *view;
-	struct node *node;
-	struct settler *settler;
-	uint64_t staging_id;
-	uint16_t epoch;
-	int fd;
-	struct stat st;
-	struct digest digest;
+	/* the thread's own */
+	int64_t rest; /* until then no round begins */
+	struct candidate round[ROUND_FILES];
+	size_t count;
 };
 
 static int64_t now_msec(void)
@@ -88,8 +107,6 @@ static void enqueue(struct settler *s, struct job *j, int64_t rest)
 	cond_signal(&s->wake);
 	lock_release(&s->lock);
 }
-
-enum todo { TODO_NOTHING, TODO_SYNC, TODO_SHARE };
 
 /* By any of its names: rustc links one file into deps/ and incremental/. */
 static enum todo what_to_do_locked(const struct node *n)
@@ -144,7 +161,7 @@ void settle_enqueue(struct view *v, struct node *n)
 		todo == TODO_SHARE ? REST_SHARE_MSEC : REST_SYNC_MSEC);
 }
 
-/* --- one file ---------------------------------------------------------- */
+/* --- the steps of one file --------------------------------------------- */
 
 /* Only around work that takes no lock: whoever waits for a lock must not wait
  * for a thread that runs when nobody else wants to. */
@@ -196,16 +213,16 @@ static bool still_wanted(void *arg)
 }
 
 /* Needs io. -EBUSY: in use; -ECANCELED: nothing to do any more. */
-static int choose(struct candidate *c, enum todo *ret_todo)
+static int choose(struct candidate *c)
 {
 	struct node *n = c->node;
 	int r;
 
 	lock_acquire(&c->view->lock);
-	*ret_todo = what_to_do_locked(n);
+	c->todo = what_to_do_locked(n);
 	c->staging_id = n->staging_id;
 	c->epoch = n->epoch;
-	r = *ret_todo == TODO_NOTHING ? -ECANCELED : 0;
+	r = c->todo == TODO_NOTHING ? -ECANCELED : 0;
 	if (r == 0 && n->handles > 0)
 		r = -EBUSY;
 	lock_release(&c->view->lock);
@@ -219,20 +236,49 @@ static int choose(struct candidate *c, enum todo *ret_todo)
 }
 
 /* -EBUSY: it was opened to be written meanwhile, or the end has come. */
-static int hash(struct candidate *c, enum todo todo)
+static int hash(struct candidate *c)
 {
 	uint64_t len = (uint64_t)c->st.st_size;
-	int r = 0;
+	int r;
 
 	be_idle(c->settler, true);
-	if (todo == TODO_SHARE)
-		r = digest_of_fd(c->fd, still_wanted, c, &c->digest, &len);
-	if (r == 0 && fdatasync(c->fd) < 0)
-		r = -errno;
+	r = digest_of_fd(c->fd, still_wanted, c, &c->digest, &len);
 	be_idle(c->settler, false);
 	if (r == -ECANCELED || (r == 0 && len != (uint64_t)c->st.st_size))
 		return -EBUSY;
 	return r;
+}
+
+/* Needs io, comes back without it. */
+NO_LOCK_ANALYSIS
+static int prepare(struct candidate *c)
+{
+	int r = choose(c);
+
+	lock_release(&c->node->file->io);
+	return r == 0 && c->todo == TODO_SHARE ? hash(c) : r;
+}
+
+/* Its bytes go into the index, with the next commit. */
+static bool is_small(const struct candidate *c)
+{
+	return c->todo == TODO_SHARE && c->st.st_size <= BLOB_INLINE_MAX;
+}
+
+/* Nobody has opened or changed it since choose(). */
+static bool is_untouched(struct candidate *c)
+{
+	const struct node *n = c->node;
+	bool same;
+
+	if (broken("settle-recheck"))
+		return true;
+	lock_acquire(&c->view->lock);
+	same = n->content == CONTENT_STAGING && n->epoch == c->epoch &&
+	       n->staging_id == c->staging_id && n->handles == 0 &&
+	       n->nlink > 0;
+	lock_release(&c->view->lock);
+	return same;
 }
 
 /*
@@ -241,16 +287,12 @@ static int hash(struct candidate *c, enum todo todo)
  */
 static int check_same(struct candidate *c)
 {
-	struct node *n = c->node;
 	struct stat st;
-	bool same;
 
-	lock_acquire(&c->view->lock);
-	same = n->content == CONTENT_STAGING && n->epoch == c->epoch &&
-	       n->staging_id == c->staging_id && n->handles == 0 &&
-	       n->nlink > 0;
-	lock_release(&c->view->lock);
-	if (!same || !hot_try_end(c->view, n) || fstat(c->fd, &st) < 0)
+	if (broken("settle-recheck"))
+		return 0;
+	if (!is_untouched(c) || !hot_try_end(c->view, c->node) ||
+	    fstat(c->fd, &st) < 0)
 		return -EBUSY;
 	if (st.st_size != c->st.st_size ||
 	    st.st_ctim.tv_sec != c->st.st_ctim.tv_sec ||
@@ -273,33 +315,10 @@ static void count_shared(struct candidate *c)
 	}
 }
 
-/*
- * Needs io. Once blob_link() has begun, the staging file may be the blob,
- * whatever else fails: content_make_private() sees its second name.
- */
-static int share_file(struct candidate *c)
+static void log_unshared(const struct candidate *c, int r)
 {
-	struct view *v = c->view;
-	struct node *n = c->node;
-	int r;
-
-	r = blob_link(v->store, v->id, c->staging_id, c->fd, &c->digest,
-		      (uint64_t)c->st.st_size);
-	if (r < 0) {
-		log_error("cannot share a file of view %u: %s", v->id,
-			  strerror(-r));
-		return r;
-	}
-	count_shared(c);
-	file_close(v, n);
-	lock_acquire(&v->lock);
-	n->content = CONTENT_BLOB;
-	n->digest = c->digest;
-	n->flags &= ~(unsigned)(NF_STAGING_COMMITTED | NF_FLUX_COMMITTED);
-	n->flags |= NF_BLOB_NEW;
-	node_dirty_locked(v, n);
-	lock_release(&v->lock);
-	return 0;
+	log_error("cannot share a file of view %u: %s", c->view->id,
+		  strerror(-r));
 }
 
 static void mark_synced(struct candidate *c)
@@ -310,32 +329,69 @@ static void mark_synced(struct candidate *c)
 	lock_release(&c->view->lock);
 }
 
-/* Needs io, comes back with it; lets go of it while it hashes. */
-NO_LOCK_ANALYSIS
-static int settle(struct candidate *c)
+/*
+ * Once blob_link() has begun, the staging file may be the blob, whatever comes
+ * after: content_make_private() sees its second name.
+ */
+static int give_name(struct candidate *c, struct blob_names *names)
 {
-	struct lock *io = &c->node->file->io;
-	enum todo todo;
 	int r;
 
-	r = choose(c, &todo);
+	c->named = true;
+	r = blob_link(c->view->store, names, c->view->id, c->staging_id, c->fd,
+		      &c->digest, (uint64_t)c->st.st_size);
 	if (r < 0)
-		return r;
-	lock_release(io);
-	r = hash(c, todo);
-	lock_acquire(io);
-	if (r == 0 && !broken("settle-recheck"))
-		r = check_same(c);
-	if (r < 0)
-		return r;
-	if (todo == TODO_SYNC) {
-		mark_synced(c);
-		return 0;
-	}
-	if (c->st.st_size <= BLOB_INLINE_MAX)
-		return content_load_staging(c->view, c->node);
-	return share_file(c);
+		log_unshared(c, r);
+	return r;
 }
+
+/* Its bytes are durable, where it takes that. */
+static int settle(struct candidate *c, struct blob_names *names)
+{
+	struct lock *io = &c->node->file->io;
+	int r;
+
+	lock_acquire(io);
+	r = check_same(c);
+	if (r == 0 && is_small(c))
+		r = content_load_staging(c->view, c->node);
+	else if (r == 0 && c->todo == TODO_SHARE)
+		r = give_name(c, names);
+	else if (r == 0)
+		mark_synced(c);
+	lock_release(io);
+	return r;
+}
+
+/* Its name is durable, too. Who has opened it for writing since it has the
+ * name has got another staging file. */
+static int become_blob(struct candidate *c)
+{
+	struct lock *io = &c->node->file->io;
+	struct view *v = c->view;
+	struct node *n = c->node;
+	int r = 0;
+
+	lock_acquire(io);
+	if (is_untouched(c)) {
+		count_shared(c);
+		file_close(v, n);
+		lock_acquire(&v->lock);
+		n->content = CONTENT_BLOB;
+		n->digest = c->digest;
+		n->flags &=
+			~(unsigned)(NF_STAGING_COMMITTED | NF_FLUX_COMMITTED);
+		n->flags |= NF_BLOB_NEW;
+		node_dirty_locked(v, n);
+		lock_release(&v->lock);
+	} else {
+		r = -EBUSY;
+	}
+	lock_release(io);
+	return r;
+}
+
+/* --- a round ----------------------------------------------------------- */
 
 static bool is_stopping(struct settler *s)
 {
@@ -347,56 +403,142 @@ static bool is_stopping(struct settler *s)
 	return stop;
 }
 
-static void run_job(struct settler *s, struct job *j)
+static void add_to_round(struct settler *s, struct job *j)
 {
-	struct candidate c = { .view = j->view, .settler = s, .fd = -1 };
-	int r;
+	struct candidate *c = &s->round[s->count];
 
-	r = view_pin_file(j->view, j->ino, &c.node);
-	if (r < 0) {
+	*c = (struct candidate){
+		.job = j,
+		.view = j->view,
+		.settler = s,
+		.fd = -1,
+	};
+	if (view_pin_file(j->view, j->ino, &c->node) < 0) {
 		free(j);
 		return;
 	}
-	r = settle(&c);
-	if (c.fd >= 0)
-		(void)close(c.fd);
-	if (r != -EBUSY) {
-		lock_acquire(&j->view->lock);
-		c.node->flags &= ~(unsigned)NF_SETTLING;
-		lock_release(&j->view->lock);
+	s->count++;
+	c->r = prepare(c);
+}
+
+static void sync_data(struct settler *s)
+{
+	int fds[ROUND_FILES], r;
+	size_t count = 0;
+
+	for (size_t i = 0; i < s->count; i++)
+		if (s->round[i].r == 0 && !is_small(&s->round[i]))
+			fds[count++] = s->round[i].fd;
+	be_idle(s, true);
+	r = count ? blob_sync_data(s->store, fds, count) : 0;
+	be_idle(s, false);
+	for (size_t i = 0; r < 0 && i < s->count; i++) {
+		struct candidate *c = &s->round[i];
+
+		if (c->r == 0 && !is_small(c)) {
+			log_unshared(c, r);
+			c->r = r;
+		}
 	}
-	view_unpin_file(j->view, c.node);
-	if (r == -EBUSY && !is_stopping(s))
-		enqueue(s, j, REST_BUSY_MSEC);
+}
+
+static void sync_names(struct settler *s, struct blob_names *names)
+{
+	int r;
+
+	be_idle(s, true);
+	r = blob_sync_names(s->store, names);
+	be_idle(s, false);
+	for (size_t i = 0; i < s->count; i++) {
+		struct candidate *c = &s->round[i];
+
+		if (c->r < 0 || !c->named)
+			continue;
+		c->r = r < 0 ? r : become_blob(c);
+		if (r < 0)
+			log_unshared(c, r);
+	}
+}
+
+static void end_candidate(struct settler *s, struct candidate *c)
+{
+	struct view *v = c->view;
+
+	if (c->fd >= 0)
+		(void)close(c->fd);
+	if (c->r != -EBUSY) {
+		lock_acquire(&v->lock);
+		c->node->flags &= ~(unsigned)NF_SETTLING;
+		lock_release(&v->lock);
+	}
+	file_trim(v);
+	view_unpin(v, c->node);
+	if (c->r == -EBUSY && !is_stopping(s))
+		enqueue(s, c->job, REST_BUSY_MSEC);
 	else
-		free(j);
+		free(c->job);
+}
+
+static void end_round(struct settler *s)
+{
+	struct blob_names names = { 0 };
+
+	sync_data(s);
+	for (size_t i = 0; i < s->count; i++)
+		if (s->round[i].r == 0)
+			s->round[i].r = settle(&s->round[i], &names);
+	sync_names(s, &names);
+	for (size_t i = 0; i < s->count; i++)
+		end_candidate(s, &s->round[i]);
+	s->rest = s->count < ROUND_FILES ? now_msec() + REST_ROUND_MSEC : 0;
+	s->count = 0;
 }
 
 /* --- the thread -------------------------------------------------------- */
 
+/* The first job if it is due, else NULL and how long to wait. */
+static struct job *due_job_locked(struct settler *s, int64_t *ret_wait)
+{
+	int64_t now = now_msec();
+	struct job *j;
+
+	*ret_wait = 60000;
+	if (list_empty(&s->jobs) || (s->stop && now >= s->deadline))
+		return NULL;
+	j = list_entry(s->jobs.next, struct job, link);
+	*ret_wait = MAX(j->due, s->rest) - now;
+	if (*ret_wait > 0 && !s->stop)
+		return NULL;
+	list_del(&j->link);
+	return j;
+}
+
 /* The next job that is due, or NULL: stop. */
 static struct job *next_job(struct settler *s)
 {
-	struct job *j = NULL;
+	struct job *j;
+	int64_t wait;
 
 	lock_acquire(&s->lock);
-	for (;;) {
-		int64_t wait = 60000;
-
-		if (s->stop &&
-		    (list_empty(&s->jobs) || now_msec() >= s->deadline))
-			break;
-		if (!list_empty(&s->jobs)) {
-			j = list_entry(s->jobs.next, struct job, link);
-			wait = j->due - now_msec();
-			if (wait <= 0 || s->stop) {
-				list_del(&j->link);
-				break;
-			}
-			j = NULL;
-		}
+	while (!(j = due_job_locked(s, &wait)) && !s->stop)
 		(void)cond_wait_for(&s->wake, &s->lock, wait * 1000000);
-	}
+	lock_release(&s->lock);
+	return j;
+}
+
+/* One more for the round; NULL: it is complete. */
+static struct job *more_job(struct settler *s)
+{
+	uint64_t bytes = 0;
+	struct job *j;
+	int64_t wait;
+
+	for (size_t i = 0; i < s->count; i++)
+		bytes += (uint64_t)s->round[i].st.st_size;
+	if (s->count == ROUND_FILES || bytes >= ROUND_BYTES)
+		return NULL;
+	lock_acquire(&s->lock);
+	j = due_job_locked(s, &wait);
 	lock_release(&s->lock);
 	return j;
 }
@@ -406,8 +548,11 @@ static void *settler_run(void *arg)
 	struct settler *s = arg;
 	struct job *j;
 
-	while ((j = next_job(s)) != NULL)
-		run_job(s, j);
+	while ((j = next_job(s)) != NULL) {
+		for (; j; j = more_job(s))
+			add_to_round(s, j);
+		end_round(s);
+	}
 	return NULL;
 }
 
@@ -416,9 +561,9 @@ int settler_start(struct mount *m, struct settler **ret_settler)
 	struct settler *s = calloc(1, sizeof(*s));
 	int r;
 
-	(void)m;
 	if (!s)
 		return -ENOMEM;
+	s->store = m->store;
 	list_init(&s->jobs);
 	s->may_idle = may_idle();
 	r = lock_init(&s->lock);

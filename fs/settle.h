@@ -6,7 +6,9 @@
  * so that they survive a power loss from then on.
  *
  * It works a while after the last writer has gone, hashes at idle priority,
- * and gives a file up as soon as somebody opens it for writing.
+ * and gives a file up as soon as somebody opens it for writing. It works in
+ * rounds: the files that are due are hashed one by one, made durable together
+ * and shared together (store/blob.h).
  */
 #ifndef FS_SETTLE_H
 #define FS_SETTLE_H

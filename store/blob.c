@@ -38,6 +38,12 @@
 /* Each round of blob_link() loses to a sweep that unlinked meanwhile; two in a
  * row do not happen without grace 0. */
 #define LINK_ROUNDS 100
+/*
+ * So many files at once are cheaper made durable by one syncfs(), which also
+ * writes what others have left dirty, than one by one. 64 files of 100 KB and
+ * their names on ext4: 16 ms against 170 ms.
+ */
+#define SYNC_ALL_FROM 16
 
 void blob_name(const struct digest *d, char ret_name[BLOB_NAME_LEN + 1])
 {
@@ -126,21 +132,13 @@ static void staging_name(uint32_t view, uint64_t id,
 		       view, id);
 }
 
-/* The names of "ab" are durable on return. */
-static int sync_fan_out(struct store *st, const char *name)
-{
-	const char dir[FAN_OUT_LEN + 1] = { name[0], name[1] };
-
-	return broken("link-sync") ? 0 : sync_dir(store_blobs_fd(st), dir);
-}
-
 static int make_fan_out(struct store *st, const char *name)
 {
 	const char dir[FAN_OUT_LEN + 1] = { name[0], name[1] };
 
 	if (mkdirat(store_blobs_fd(st), dir, 0700) < 0 && errno != EEXIST)
 		return -errno;
-	return sync_dir(store_blobs_fd(st), ".");
+	return 0;
 }
 
 /*
@@ -184,7 +182,7 @@ static int adopt(struct store *st, const char *from, const char *name,
 
 /* -EAGAIN: what was there a moment ago is gone, or the reverse. */
 static int link_once(struct store *st, const char *from, const char *name,
-		     uint64_t size)
+		     uint64_t size, bool *made_dir)
 {
 	struct stat s;
 	int r;
@@ -198,36 +196,45 @@ static int link_once(struct store *st, const char *from, const char *name,
 		return -errno;
 	if (fstatat(store_staging_fd(st), from, &s, AT_SYMLINK_NOFOLLOW) < 0)
 		return -errno;
+	*made_dir = true;
 	r = make_fan_out(st, name);
 	return r < 0 ? r : -EAGAIN;
 }
 
+/* Whether "ab" was made for it is set or left alone. */
 static int link_staging(struct store *st, uint32_t view, uint64_t id,
-			const struct digest *d, uint64_t size)
+			const char *name, uint64_t size, bool *made_dir)
 {
-	char from[STAGING_NAME_LEN + 1], name[BLOB_NAME_LEN + 1];
+	char from[STAGING_NAME_LEN + 1];
 	int r = -EAGAIN;
 
 	staging_name(view, id, from);
-	blob_name(d, name);
 	for (int i = 0; r == -EAGAIN && i < LINK_ROUNDS; i++)
-		r = link_once(st, from, name, size);
-	if (r < 0)
-		return r;
-	/* Also when the name was there: who made it may not have come to its
-	 * own fsync yet, and our commit must not come before it. */
-	return sync_fan_out(st, name);
+		r = link_once(st, from, name, size, made_dir);
+	return r;
 }
 
-/*
- * The order is the point. Data first, then the name, then the directory: at no
- * moment, SIGKILL or power loss included, is there a name whose bytes are not
- * on disk.
- */
-int blob_link(struct store *st, uint32_t view, uint64_t id, int fd,
-	      const struct digest *d, uint64_t size)
+int blob_sync_data(struct store *st, const int *fds, size_t count)
 {
+	if (broken("link-sync"))
+		return 0;
+	if (count >= SYNC_ALL_FROM)
+		return syncfs(store_staging_fd(st)) < 0 ? -errno : 0;
+	/* All are on their way before the first is waited for. */
+	for (size_t i = 0; i < count; i++)
+		(void)sync_file_range(fds[i], 0, 0, SYNC_FILE_RANGE_WRITE);
+	for (size_t i = 0; i < count; i++)
+		if (fdatasync(fds[i]) < 0)
+			return -errno;
+	return 0;
+}
+
+int blob_link(struct store *st, struct blob_names *names, uint32_t view,
+	      uint64_t id, int fd, const struct digest *d, uint64_t size)
+{
+	char name[BLOB_NAME_LEN + 1];
 	struct stat s;
+	int r;
 
 	if (fstat(fd, &s) < 0)
 		return -errno;
@@ -235,19 +242,51 @@ int blob_link(struct store *st, uint32_t view, uint64_t id, int fd,
 		return -ESTALE; /* it was written since it was hashed */
 	if (fchmod(fd, 0444) < 0)
 		return -errno;
-	if (!broken("link-sync") && fdatasync(fd) < 0)
-		return -errno;
-	return link_staging(st, view, id, d, size);
+	blob_name(d, name);
+	r = link_staging(st, view, id, name, size, &names->made_dir);
+	if (r < 0)
+		return r;
+	names->count++;
+	names->dirs[d->b[0]] = true;
+	return 0;
+}
+
+/* Also of names that were there: who made them may not have come to its own
+ * sync yet, and our commit must not come before it. */
+int blob_sync_names(struct store *st, struct blob_names *names)
+{
+	char dir[FAN_OUT_LEN + 1];
+	int r = 0;
+
+	if (!names->count || broken("link-sync"))
+		return 0;
+	if (names->count >= SYNC_ALL_FROM)
+		return syncfs(store_blobs_fd(st)) < 0 ? -errno : 0;
+	for (unsigned i = 0; r == 0 && i < ARRAY_LEN(names->dirs); i++) {
+		(void)snprintf(dir, sizeof(dir), "%02x", i);
+		if (names->dirs[i])
+			r = sync_dir(store_blobs_fd(st), dir);
+	}
+	if (r == 0 && names->made_dir)
+		r = sync_dir(store_blobs_fd(st), ".");
+	return r;
 }
 
 int blob_ensure(struct store *st, uint32_t view, uint64_t id,
 		const struct digest *d, uint64_t size)
 {
+	struct blob_names names = { .count = 1 };
+	char name[BLOB_NAME_LEN + 1];
+	int r;
+
 	if (broken("commit-blob-check"))
 		return 0;
 	if (blob_exists(st, d, size) == 0)
 		return 0;
-	return link_staging(st, view, id, d, size);
+	names.dirs[d->b[0]] = true;
+	blob_name(d, name);
+	r = link_staging(st, view, id, name, size, &names.made_dir);
+	return r < 0 ? r : blob_sync_names(st, &names);
 }
 
 int staging_create(struct store *st, uint32_t view, uint64_t id, int *ret_fd)

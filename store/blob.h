@@ -2,16 +2,25 @@
 /*
  * Blobs and staging files: the bytes of the store.
  *
- * A staging file is private to one view and mutable. It becomes a blob in two
- * steps: blob_link() makes it durable under its digest's name, then a batch
- * (views.h) commits the blob's row together with the node that refers to it.
- * Between the two the file has no row; blob_sweep() leaves files alone whose
- * ctime is younger than its grace, and the batch links the file again should
- * it be gone.
+ * A staging file is private to one view and mutable. It becomes a blob in four
+ * steps, the first three for many files at once:
+ *
+ *	blob_sync_data()   their bytes are durable
+ *	blob_link()        each has its digest's name
+ *	blob_sync_names()  the names are durable
+ *	views_commit()     a batch (views.h) puts the blobs' rows together with
+ *	                   the nodes that refer to them
+ *
+ * The order is the point: at no moment, SIGKILL or power loss included, is
+ * there a name whose bytes are not on disk, or a row without a name. What has
+ * a name and no row yet is left alone by blob_sweep() while its ctime is
+ * younger than the grace, and the batch links it again should it be gone;
+ * after a crash it is a file left over, which the sweep or fsck removes.
  */
 #ifndef STORE_BLOB_H
 #define STORE_BLOB_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -37,22 +46,32 @@ int blob_open(struct store *st, const struct digest *d, int *ret_fd);
 int blob_read_inline(struct store *st, const struct digest *d, uint64_t off,
 		     void *buf, size_t len, size_t *ret_len);
 
+/* Waits until the bytes of these open files are on disk. */
+int blob_sync_data(struct store *st, const int *fds, size_t count);
+
+/* The names that blob_link() has given and that are to be made durable. Zeros
+ * to begin with. */
+struct blob_names {
+	size_t count;
+	bool dirs[256]; /* by the first byte of the digest */
+	bool made_dir;	/* one of them is new itself */
+};
+
 /*
- * Gives the staging file its blob name, if the blob is not there yet: the
- * file's data and the name are durable when this returns. @fd is the staging
- * file, open for reading; nobody may have it open for writing. Where the blob
- * exists with the same size its ctime is renewed and it is used; the caller
- * no longer needs its own. Survives SIGKILL and power loss at any point:
- * then there is a name without a row, which blob_sweep() or fsck removes.
+ * Gives the staging file its blob name, if the blob is not there yet. @fd is
+ * the staging file, open for reading; its bytes are durable, and nobody may
+ * have it open for writing. Where the blob exists with the same size its ctime
+ * is renewed and it is used; the caller no longer needs its own.
  * -ESTALE: the file's size is not @size. A blob file of another size is
  * damaged, and replaced.
  */
-int blob_link(struct store *st, uint32_t view, uint64_t id, int fd,
-	      const struct digest *d, uint64_t size);
+int blob_link(struct store *st, struct blob_names *names, uint32_t view,
+	      uint64_t id, int fd, const struct digest *d, uint64_t size);
+int blob_sync_names(struct store *st, struct blob_names *names);
 
 /*
  * Makes sure that a blob's file is there, linking it again from the staging
- * file if not. For use within a commit, after blob_link(). -ENOENT: neither
+ * file if not. For use within a commit, after blob_sync_names(). -ENOENT: neither
  * is there.
  */
 int blob_ensure(struct store *st, uint32_t view, uint64_t id,

@@ -96,8 +96,8 @@ int batch_del_name(struct batch *b, uint64_t parent, const char *name,
  * The bytes are copied into the batch. */
 int batch_put_inline(struct batch *b, const struct digest *d, const void *p,
 		     size_t len);
-/* The blob exists as a file from here on; blob_link() has been called with
- * this staging file. */
+/* The blob exists as a file from here on; blob_sync_names() has been called
+ * after the blob_link() of this staging file. */
 int batch_put_blob(struct batch *b, const struct digest *d, uint64_t size,
 		   uint64_t staging_id);
 /* The staging file is unlinked, after the commit. */

@@ -155,7 +155,19 @@ static UNUSED uint64_t stage(struct place *p, const char *bytes)
 	return id;
 }
 
-/* blob_link() of a new staging file. */
+/* Gives one staging file a durable blob name. */
+static UNUSED int link_durably(struct place *p, uint64_t id, int fd,
+			       const struct digest *d, uint64_t size)
+{
+	struct blob_names names = { 0 };
+	int r = blob_sync_data(p->st, &fd, 1);
+
+	if (r == 0)
+		r = blob_link(p->st, &names, p->view, id, fd, d, size);
+	return r < 0 ? r : blob_sync_names(p->st, &names);
+}
+
+/* The same of a new staging file. */
 static UNUSED uint64_t stage_blob(struct place *p, const char *bytes,
 				  struct digest *ret_digest)
 {
@@ -164,7 +176,7 @@ static UNUSED uint64_t stage_blob(struct place *p, const char *bytes,
 
 	*ret_digest = digest_of_str(bytes);
 	OK(staging_open(p->st, p->view, id, O_RDONLY, &fd));
-	OK(blob_link(p->st, p->view, id, fd, ret_digest, strlen(bytes)));
+	OK(link_durably(p, id, fd, ret_digest, strlen(bytes)));
 	OK(close(fd));
 	return id;
 }

@@ -3,7 +3,7 @@
  * store/blob.c, sweep.c: blob files and their order of durability, staging
  * files, sweeping against linking.
  *
- * Red when broken: "link-sync" (the_order_of_link), "sweep-grace"
+ * Red when broken: "link-sync" (the_order_of_*), "sweep-grace"
  * (grace_is_kept), "commit-blob-check" (link_and_sweep_at_once).
  */
 #include "config.h"
@@ -18,7 +18,7 @@
 #include "store/lease.h"
 #include "store/refs.h"
 
-/* What the store calls, in order: D fdatasync, F fsync, L linkat. */
+/* What the store calls, in order: D fdatasync, F fsync, S syncfs, L linkat. */
 static char calls[64];
 static bool recording;
 
@@ -42,6 +42,12 @@ int fsync(int fd)
 	return (int)syscall(SYS_fsync, fd);
 }
 
+int syncfs(int fd)
+{
+	record('S');
+	return (int)syscall(SYS_syncfs, fd);
+}
+
 int linkat(int from_fd, const char *from, int to_fd, const char *to, int flags)
 {
 	record('L');
@@ -56,7 +62,7 @@ static int link_recorded(struct place *p, uint64_t id, const char *bytes)
 	OK(staging_open(p->st, p->view, id, O_RDONLY, &fd));
 	memset(calls, 0, sizeof(calls));
 	recording = true;
-	r = blob_link(p->st, p->view, id, fd, &d, strlen(bytes));
+	r = link_durably(p, id, fd, &d, strlen(bytes));
 	recording = false;
 	OK(close(fd));
 	return r;
@@ -69,12 +75,41 @@ static void the_order_of_link(void **state)
 	(void)state;
 	enter_store(&p);
 	OK(link_recorded(&p, stage(&p, "one"), "one"));
-	/* data; the name fails for want of its directory, which is made and
-	 * synced; the name; its directory */
-	assert_string_equal(calls, "DLFLF");
+	/* data; the name fails for want of its directory; the name; its
+	 * directory and the one above */
+	assert_string_equal(calls, "DLLFF");
 	OK(link_recorded(&p, stage(&p, "one"), "one"));
 	/* It is there, but who made it may not have synced the name yet. */
 	assert_string_equal(calls, "DLF");
+	leave(&p);
+}
+
+/* Many files: all bytes before the first name, all names at the end. */
+static void the_order_of_many(void **state)
+{
+	struct blob_names names = { 0 };
+	uint64_t id[20];
+	struct digest d[20];
+	struct place p;
+	int fd[20];
+
+	(void)state;
+	enter_store(&p);
+	for (unsigned i = 0; i < 20; i++) {
+		id[i] = stage_blob(
+			&p, (const char[]){ 'a', (char)('a' + i), 0 }, &d[i]);
+		OK(staging_open(p.st, p.view, id[i], O_RDONLY, &fd[i]));
+	}
+	memset(calls, 0, sizeof(calls));
+	recording = true;
+	OK(blob_sync_data(p.st, fd, 20));
+	for (unsigned i = 0; i < 20; i++)
+		OK(blob_link(p.st, &names, p.view, id[i], fd[i], &d[i], 2));
+	OK(blob_sync_names(p.st, &names));
+	recording = false;
+	assert_string_equal(calls, "SLLLLLLLLLLLLLLLLLLLLS");
+	for (unsigned i = 0; i < 20; i++)
+		OK(close(fd[i]));
 	leave(&p);
 }
 
@@ -119,7 +154,7 @@ static void a_file_that_changed_is_refused(void **state)
 	enter_store(&p);
 	id = stage(&p, "longer");
 	OK(staging_open(p.st, p.view, id, O_RDONLY, &fd));
-	assert_int_equal(blob_link(p.st, p.view, id, fd, &d, 4), -ESTALE);
+	assert_int_equal(link_durably(&p, id, fd, &d, 4), -ESTALE);
 	assert_int_equal(blob_exists(p.st, &d, 4), -ENOENT);
 	OK(close(fd));
 	leave(&p);
@@ -330,7 +365,7 @@ static void a_dead_row_without_a_file_is_not_revived(void **state)
 	leave(&p);
 }
 
-/* The sweep runs between blob_link() and the commit, without grace. */
+/* The sweep runs between the link and the commit, without grace. */
 static void the_commit_links_again(void **state)
 {
 	struct batch b = { 0 };
@@ -416,6 +451,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_order_of_link),
+		cmocka_unit_test(the_order_of_many),
 		cmocka_unit_test(contents_and_mode),
 		cmocka_unit_test(a_file_that_changed_is_refused),
 		cmocka_unit_test(adoption_renews_ctime),
