@@ -297,7 +297,9 @@ int store_check(struct store *st, unsigned flags,
 	};
 	int r;
 
-	r = check_list_views(&c);
+	r = index_check_pages(store_index(st));
+	if (r == 0)
+		r = check_list_views(&c);
 	if (r == 0)
 		r = check_files(&c);
 	if (r == 0)

@@ -5,8 +5,8 @@
  * Found: index values with a bad checksum or encoding; blob files that are
  * missing, truncated, swapped or (with CHECK_READ_DATA) altered; rows without
  * files; wrong reference counts; names without nodes, nodes without names,
- * wrong link counts, loops; staging files missing; an index file shorter than
- * its pages. Told, but no damage: blob files without rows and staging files
+ * wrong link counts, loops; staging files missing; pages of the index that are
+ * not whole. Told, but no damage: blob files without rows and staging files
  * that no node names.
  *
  * Repaired (CHECK_REPAIR): counts; left-overs; rows of blob files that are
@@ -54,8 +54,10 @@ int store_check(struct store *st, unsigned flags,
  * the damaged index away and rebuilds it. Nobody may have the store open
  * (-EBUSY), this process neither. Hashes every blob.
  *
- * A view survives without the files whose rows cannot be read. If the page at
- * the root of a table is lost, so are all views; the blobs are kept.
+ * A view survives without the files whose rows cannot be read; rows are found
+ * without the pages that lead to them, as long as the list of free pages is
+ * whole. If one of the two meta pages is lost, the last commit may be; with
+ * both of them all views are lost, and the blobs are kept.
  */
 int store_rebuild(const char *path, void (*say)(const char *problem, void *arg),
 		  void *arg, struct check_report *ret_report);

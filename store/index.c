@@ -21,7 +21,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -157,7 +156,7 @@ static int update_locked(struct index *idx, txn_fn fn, void *arg)
 	}
 	GUARDED(rc, mdb_txn_commit(txn.t));
 	if (rc == INDEX_TRAPPED) {
-		__atomic_store_n(&idx->damaged, true, __ATOMIC_RELAXED);
+		index_mark_damaged(idx);
 		txn_abort(&txn);
 	}
 	return rc == MDB_MAP_FULL ? (int)OUTCOME_FULL : commit_result(idx, rc);
@@ -203,7 +202,7 @@ int index_update(struct index *idx, txn_fn fn, void *arg)
 	unsigned seen;
 	int r = -ENOSPC;
 
-	if (idx->flags & (INDEX_READONLY | INDEX_SALVAGE))
+	if (idx->flags & INDEX_READONLY)
 		return -EROFS;
 	if (here.writer || here.readers)
 		return -EDEADLK;
@@ -296,10 +295,7 @@ static int open_table(struct index *idx, MDB_txn *t, size_t i)
 	int rc;
 
 	GUARDED(rc, mdb_dbi_open(t, table_names[i], flags, &idx->dbi[i]));
-	if (!rc || !(idx->flags & INDEX_SALVAGE))
-		return rc;
-	idx->dbi[i] = UINT_MAX; /* -EINVAL to all who use it */
-	return 0;
+	return rc;
 }
 
 static int open_tables(struct index *idx)
@@ -321,7 +317,10 @@ static int open_tables(struct index *idx)
 		rc = open_table(idx, t, i);
 	if (rc) {
 		mdb_txn_abort(t);
-		return rc == MDB_NOTFOUND ? -EBADMSG : index_errno(rc);
+		rc = rc == MDB_NOTFOUND ? -EBADMSG : index_errno(rc);
+		if (rc == -EBADMSG)
+			index_mark_damaged(idx);
+		return rc;
 	}
 	return index_errno(mdb_txn_commit(t));
 }
@@ -352,7 +351,7 @@ static int check_length(struct index *idx)
 	idx->dev = s.st_dev;
 	idx->ino = s.st_ino;
 	if ((uint64_t)s.st_size / idx->page_size <= info.me_last_pgno &&
-	    !(idx->flags & INDEX_SALVAGE) && !broken("index-length"))
+	    !broken("index-length"))
 		return -EBADMSG;
 	return 0;
 }
@@ -363,10 +362,8 @@ static int open_env(struct index *idx, size_t map_size)
 	char path[64];
 	int rc, dead;
 
-	if (idx->flags & (INDEX_READONLY | INDEX_SALVAGE))
+	if (idx->flags & INDEX_READONLY)
 		flags |= MDB_RDONLY;
-	if (idx->flags & INDEX_SALVAGE)
-		flags |= MDB_NOLOCK;
 	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d/index",
 		       idx->dirfd);
 	index_guard_signals();
@@ -468,7 +465,7 @@ static int index_new(int dirfd, unsigned flags, size_t map_size,
 	r = idx->dirfd < 0 ? -errno : open_env(idx, map_size);
 	if (r == 0)
 		r = index_view(idx, do_nothing, NULL);
-	if (r == 0 && !(flags & (INDEX_READONLY | INDEX_SALVAGE)))
+	if (r == 0 && !(flags & INDEX_READONLY))
 		r = index_update(idx, do_nothing, NULL);
 	if (r < 0) {
 		idx = index_free(idx);
@@ -503,7 +500,7 @@ static int open_locked(int dirfd, unsigned flags, size_t map_size,
 		return -errno;
 	}
 	if (idx) {
-		if ((idx->flags ^ flags) & (INDEX_READONLY | INDEX_SALVAGE))
+		if ((idx->flags ^ flags) & INDEX_READONLY)
 			return -EBUSY;
 		idx->refs++;
 		*ret_index = idx;

@@ -25,7 +25,9 @@
  * Damage to pages that LMDB falls over (an assertion, a fault outside of its
  * map) is -EBADMSG, too; for this the index handles SIGSEGV and SIGBUS while a
  * thread is within LMDB, and passes them on otherwise. From then on updates are
- * refused with -EBADMSG in this process.
+ * refused with -EBADMSG in this process. A writer cannot be saved like that, so
+ * before the first change in a boot all pages are looked at (index_vet.c), and
+ * updates are refused with -EBADMSG when one is damaged.
  *
  * Errors of all calls: -ENOENT, -EEXIST, -EBADMSG (checksum or page damage),
  * -ENOSPC (disk full, or the map cannot grow), -EAGAIN (no reader slot: a
@@ -63,11 +65,6 @@ struct span {
 enum index_flags {
 	INDEX_CREATE = 1 << 0,
 	INDEX_READONLY = 1 << 1,
-	/*
-	 * For fsck: read-only, without LMDB's locks, and however short the
-	 * file is. Only while index_lock_unused() holds.
-	 */
-	INDEX_SALVAGE = 1 << 2,
 };
 
 /*
@@ -129,6 +126,8 @@ struct index_info {
 	unsigned readers; /* slots in use */
 };
 int index_info(struct index *idx, struct index_info *ret_info);
+/* For fsck: looks at all pages of the last commit. -EBADMSG: damaged ones. */
+int index_check_pages(struct index *idx);
 /* Frees the reader slots of dead processes; done at open, too. */
 int index_reap(struct index *idx);
 

@@ -36,6 +36,7 @@ struct index {
 	/* Atomic. A page was found damaged: nothing is written any more, as
 	 * LMDB writes where a page's header says. */
 	bool damaged;
+	bool vetted; /* atomic: see index_vet() */
 };
 
 struct txn {
@@ -88,5 +89,15 @@ void index_guard_signals(void);
 /* For mdb_env_set_assert(). */
 void index_on_assert(MDB_env *env, const char *msg);
 int index_errno(int rc);
+/* No updates any more, from this process; and who opens it next looks at all
+ * pages again. */
+void index_mark_damaged(struct index *idx);
+/*
+ * Before the first change that this process makes: once in each boot, all
+ * pages of the last commit are checked (index_tree.h), as LMDB would write
+ * where a damaged header says. The transaction has changed nothing yet. Fails
+ * the transaction.
+ */
+int index_vet(struct txn *txn);
 
 #endif

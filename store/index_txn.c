@@ -12,13 +12,10 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
-#include <xxhash.h>
 
-#include "store/base/broken.h"
 #include "store/base/macros.h"
+#include "store/index_page.h"
 #include "store/schema.h"
-
-#define SUM_LEN sizeof(uint64_t)
 
 _Thread_local struct guard index_guard;
 
@@ -111,30 +108,15 @@ int index_errno(int rc)
 	}
 }
 
-static uint64_t checksum(enum table t, struct span key, struct span value)
-{
-	XXH64_hash_t seed = XXH3_64bits_withSeed(key.p, key.len, t);
-
-	return XXH3_64bits_withSeed(value.p, value.len, seed);
-}
-
 /* 0 and the value behind the checksum. */
 static int verify(enum table t, const MDB_val *k, const MDB_val *v,
 		  struct span *ret_value)
 {
-	struct span key = { k->mv_data, k->mv_size }, value;
-	uint64_t sum;
-
-	if (v->mv_size < SUM_LEN || v->mv_size - SUM_LEN > INDEX_VALUE_MAX)
-		return INDEX_BAD_VALUE;
-	memcpy(&sum, v->mv_data, SUM_LEN);
-	value.p = (const char *)v->mv_data + SUM_LEN;
-	value.len = v->mv_size - SUM_LEN;
-	if (!broken("index-checksum") &&
-	    le64toh(sum) != checksum(t, key, value))
-		return INDEX_BAD_VALUE;
-	*ret_value = value;
-	return 0;
+	return value_verify(t, (struct span){ k->mv_data, k->mv_size },
+			    (struct span){ v->mv_data, v->mv_size },
+			    ret_value) < 0
+		       ? INDEX_BAD_VALUE
+		       : 0;
 }
 
 static MDB_val val_of(struct span s)
@@ -155,7 +137,7 @@ static int txn_fail(struct txn *txn, int rc)
 	if (rc == MDB_MAP_FULL)
 		txn->full = true;
 	if (r == -EBADMSG)
-		__atomic_store_n(&txn->idx->damaged, true, __ATOMIC_RELAXED);
+		index_mark_damaged(txn->idx);
 	if (txn->writes && !txn->err && r != -ENOENT && r != -EINVAL)
 		txn->err = r;
 	return r;
@@ -187,21 +169,21 @@ int txn_get(struct txn *txn, enum table t, struct span key,
 static int put(struct txn *txn, enum table t, MDB_val *k, struct span value,
 	       uint64_t sum)
 {
-	MDB_val v = { .mv_size = SUM_LEN + value.len };
+	MDB_val v = { .mv_size = VALUE_SUM_LEN + value.len };
 	int rc;
 
 	rc = mdb_put(txn->t, txn->idx->dbi[t], k, &v, MDB_RESERVE);
 	if (rc)
 		return rc;
-	memcpy(v.mv_data, &sum, SUM_LEN);
+	memcpy(v.mv_data, &sum, VALUE_SUM_LEN);
 	if (value.len)
-		memcpy((char *)v.mv_data + SUM_LEN, value.p, value.len);
+		memcpy((char *)v.mv_data + VALUE_SUM_LEN, value.p, value.len);
 	return 0;
 }
 
 int txn_put(struct txn *txn, enum table t, struct span key, struct span value)
 {
-	uint64_t sum = htole64(checksum(t, key, value));
+	uint64_t sum = htole64(value_sum(t, key, value));
 	MDB_val k = val_of(key);
 	int rc;
 
@@ -209,6 +191,8 @@ int txn_put(struct txn *txn, enum table t, struct span key, struct span value)
 		return txn->err;
 	if (value.len > INDEX_VALUE_MAX)
 		return -EINVAL;
+	if (!txn->changes && (rc = index_vet(txn)) < 0)
+		return rc;
 	GUARDED(rc, put(txn, t, &k, value, sum));
 	if (rc)
 		return txn_fail(txn, rc);
@@ -223,6 +207,8 @@ int txn_del(struct txn *txn, enum table t, struct span key)
 
 	if (txn->err)
 		return txn->err;
+	if (!txn->changes && (rc = index_vet(txn)) < 0)
+		return rc;
 	GUARDED(rc, mdb_del(txn->t, txn->idx->dbi[t], &k, NULL));
 	if (rc)
 		return txn_fail(txn, rc);

@@ -30,12 +30,13 @@
 #include "store/base/macros.h"
 #include "store/blob.h"
 #include "store/check_impl.h"
+#include "store/index_tree.h"
 #include "store/keys.h"
 #include "store/refs.h"
-#include "store/salvage.h"
 #include "store/schema.h"
 #include "store/store_impl.h"
 #include "store/view_row.h"
+#include "store/views.h"
 
 #define REBUILD "rebuild"
 /* Salvaged bytes per transaction. */
@@ -44,11 +45,13 @@
 
 struct rebuild {
 	struct check c;
-	struct index *idx;  /* the new one; the store owns it */
-	int dir;	    /* STORE/rebuild */
-	int lock;	    /* of the old index */
-	struct buf rows;    /* salvaged, not yet put */
-	uint32_t last_view; /* the highest id that was ever seen */
+	struct index *idx;	     /* the new one; the store owns it */
+	int dir;		     /* STORE/rebuild */
+	int lock;		     /* of the old index */
+	struct buf rows;	     /* salvaged, not yet put */
+	uint64_t found[TABLE_COUNT]; /* rows salvaged */
+	struct view_rec view;	     /* scratch */
+	uint32_t last_view;	     /* the highest id that was ever seen */
 	size_t next_file;
 };
 
@@ -66,17 +69,68 @@ __attribute__((format(printf, 2, 3))) static void note(struct rebuild *rb,
 
 /* --- salvaged rows -------------------------------------------------------- */
 
+/* Contents prove themselves, whatever page they are from. */
 static int put_data(struct txn *txn, struct span key, struct span value,
 		    int64_t now)
 {
 	struct blob_rec rec = { .size = value.len, .used = now };
-	struct digest d;
+	struct digest d, real;
 	int r;
 
-	if (!key_digest(key, &d))
+	r = digest_of(value.p, value.len, &real);
+	if (r < 0)
+		return r;
+	if (!key_digest(key, &d) || !digest_equal(&d, &real))
 		return 0;
 	r = txn_put(txn, TABLE_DATA, key, value);
 	return r < 0 ? r : blob_row_put(txn, &d, &rec);
+}
+
+/*
+ * The newest row of a view is the one that counts most commits. An old one is
+ * better than none, for a view that has files: it still says whose it is. A
+ * view without files was dropped.
+ */
+static int put_old_view(struct rebuild *rb, struct txn *txn, struct span key,
+			struct span value)
+{
+	struct view_rec *rec = &rb->view;
+	struct span there;
+	struct key root;
+	uint64_t seq;
+	uint32_t id;
+	int r;
+
+	if (!key_view(key, &id) || view_rec_decode(value.p, value.len, rec) < 0)
+		return 0;
+	seq = rec->seq;
+	node_key(&root, id, VIEW_ROOT_INO);
+	r = txn_get(txn, TABLE_NODES, span_of_key(&root), &there);
+	if (r == 0)
+		r = view_row_get(txn, id, rec);
+	else if (r == -ENOENT)
+		return 0;
+	if (r == -ENOENT || (r == 0 && rec->seq < seq))
+		r = txn_put(txn, TABLE_VIEWS, key, value);
+	return r;
+}
+
+/* Of the other tables an old row is worse than none: a file that is missing is
+ * built anew, an old one beside newer ones may be believed. */
+static int put_row(struct rebuild *rb, struct txn *txn, enum table t,
+		   enum row_rank rank, struct span key, struct span value)
+{
+	struct span there;
+	int r;
+
+	if (t == TABLE_DATA)
+		return put_data(txn, key, value, rb->c.now);
+	if (rank == ROW_STALE)
+		return t == TABLE_VIEWS ? put_old_view(rb, txn, key, value) : 0;
+	if (t != TABLE_VIEWS && t != TABLE_NODES && t != TABLE_NAMES)
+		return 0; /* made anew */
+	r = txn_get(txn, t, key, &there);
+	return r == -ENOENT ? txn_put(txn, t, key, value) : r;
 }
 
 static int do_put_rows(struct txn *txn, void *arg)
@@ -88,13 +142,13 @@ static int do_put_rows(struct txn *txn, void *arg)
 
 	while (r == 0 && rd.left) {
 		enum table t = (enum table)take_u8(&rd);
+		enum row_rank rank = (enum row_rank)take_u8(&rd);
 
 		key.len = take_u32(&rd);
 		key.p = take(&rd, key.len);
 		value.len = take_u32(&rd);
 		value.p = take(&rd, value.len);
-		r = t == TABLE_DATA ? put_data(txn, key, value, rb->c.now)
-				    : txn_put(txn, t, key, value);
+		r = put_row(rb, txn, t, rank, key, value);
 	}
 	return r;
 }
@@ -109,14 +163,19 @@ static int put_rows(struct rebuild *rb)
 	return r;
 }
 
-static int keep_row(enum table t, struct span key, struct span value, void *arg)
+static int keep_row(enum table t, struct span key, struct span value,
+		    enum row_rank rank, void *arg)
 {
 	struct rebuild *rb = arg;
 	uint32_t view;
 
-	if (t != TABLE_DATA && key_view(key, &view) && view < UINT32_MAX)
+	if (t != TABLE_DATA && t != TABLE_BLOBS && t != TABLE_DEAD &&
+	    t != TABLE_META && key_view(key, &view) && view < UINT32_MAX)
 		rb->last_view = MAX(rb->last_view, view);
+	if (rank != ROW_STALE)
+		rb->found[t]++;
 	buf_u8(&rb->rows, (uint8_t)t);
+	buf_u8(&rb->rows, (uint8_t)rank);
 	buf_u32(&rb->rows, (uint32_t)key.len);
 	buf_put(&rb->rows, key.p, key.len);
 	buf_u32(&rb->rows, (uint32_t)value.len);
@@ -126,10 +185,14 @@ static int keep_row(enum table t, struct span key, struct span value, void *arg)
 
 static int salvage(struct rebuild *rb)
 {
-	struct salvaged s = { .damaged = 1 };
-	int root = store_root_fd(rb->c.st), r;
+	_cleanup_close_ int fd = -1;
+	uint64_t damaged = 1;
+	int r = 0;
 
-	r = salvage_index(root, keep_row, rb, &s);
+	fd = openat(store_root_fd(rb->c.st), "index/data.mdb",
+		    O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd >= 0)
+		r = tree_rows(fd, keep_row, rb, &damaged);
 	if (r == 0)
 		r = put_rows(rb);
 	if (r < 0)
@@ -137,12 +200,12 @@ static int salvage(struct rebuild *rb)
 	note(rb,
 	     "index: %" PRIu64 " views, %" PRIu64 " nodes, %" PRIu64
 	     " names, %" PRIu64 " small blobs could be read",
-	     s.rows[TABLE_VIEWS], s.rows[TABLE_NODES], s.rows[TABLE_NAMES],
-	     s.rows[TABLE_DATA]);
-	if (s.damaged)
+	     rb->found[TABLE_VIEWS], rb->found[TABLE_NODES],
+	     rb->found[TABLE_NAMES], rb->found[TABLE_DATA]);
+	if (damaged)
 		check_problem(&rb->c, REMEDY_REPAIR,
 			      "index: %" PRIu64 " places could not be read",
-			      s.damaged);
+			      damaged);
 	return 0;
 }
 
@@ -283,6 +346,7 @@ static void remove_dir(int dirfd, const char *name)
 		return;
 	(void)unlinkat(fd, "data.mdb", 0);
 	(void)unlinkat(fd, "lock.mdb", 0);
+	(void)unlinkat(fd, "vetted", 0);
 	(void)close(fd);
 	(void)unlinkat(dirfd, name, AT_REMOVEDIR);
 }

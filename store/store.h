@@ -3,7 +3,8 @@
  * A store on disk:
  *
  *	STORE/format            one line: "targetfs store 1\n"
- *	STORE/index/            the LMDB environment
+ *	STORE/index/            the LMDB environment; in "vetted" the boot in
+ *	                        which all its pages were last looked at
  *	STORE/blobs/ab/cdef...  immutable bytes, named by SHA-256, mode 0444
  *	STORE/staging/<view>/   private, mutable bytes of a view
  *	STORE/lease/<view>      locked by the daemon that has the view open

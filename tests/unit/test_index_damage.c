@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a damaged index file does to its readers: an error or an absent row,
- * never another value, and no signal. Each trial runs in a child.
+ * What a damaged index file does to its readers and writers: an error or, to
+ * readers, an absent row; never another value, and no signal. Each trial runs
+ * in a child. And what a whole one does: nothing, however it came about.
  *
  * Red when broken: "index-checksum" (flipped_bits), "index-length"
- * (a_truncated_file).
+ * (a_truncated_file), "index-vet" (*_below_a_writer).
  */
 #include "config.h"
 
@@ -33,6 +34,7 @@ enum verdict {
 struct env {
 	struct place p;
 	char file[128], index[128];
+	char stamp[128]; /* says in which boot all pages were looked at */
 	uint8_t *image;
 	size_t used;
 };
@@ -101,6 +103,7 @@ static void enter_index(struct env *e)
 
 	enter(&e->p);
 	(void)snprintf(e->file, sizeof(e->file), "%s/index/data.mdb", e->p.dir);
+	(void)snprintf(e->stamp, sizeof(e->stamp), "%s/index/vetted", e->p.dir);
 	dir = open(e->p.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	OK(index_open(dir, INDEX_CREATE, &idx));
 	OK(index_update(idx, put_rows, NULL));
@@ -184,9 +187,11 @@ static enum verdict try_once(const struct env *e,
 			     enum verdict (*how)(const struct env *e))
 {
 	const struct rlimit none = { 0, 0 };
-	pid_t pid = fork_child();
+	pid_t pid;
 	int r;
 
+	(void)unlink(e->stamp); /* as in another boot */
+	pid = fork_child();
 	if (pid == 0) {
 		(void)setrlimit(RLIMIT_CORE, &none);
 		/* cmocka's would go on with the test, in the child. */
@@ -256,7 +261,160 @@ static void flipped_bits_below_a_writer(void **state)
 	flip_all(&e, judge_writes, count);
 	print_counts(count);
 	assert_int_equal(count[WRONG], 0);
+	assert_int_equal(count[CRASHED], 0);
+	assert_true(count[REFUSED] > FLIPS / 6);
 	leave_index(&e);
+}
+
+enum mutation { NOISE, ZEROS, SWAP, COPY, MUTATIONS };
+
+/* Damages whole pages, the first two among them. */
+static void mutate(const struct env *e, int fd, enum mutation how)
+{
+	size_t pages = e->used / 4096, a = (size_t)random() % pages,
+	       b = (size_t)random() % pages;
+	uint8_t page[4096] = { 0 };
+
+	switch (how) {
+	case NOISE:
+		for (size_t i = 0; i < sizeof(page); i++)
+			page[i] = (uint8_t)random();
+		break;
+	case SWAP:
+		OK(pwrite_full(fd, e->image + a * 4096, 4096, (off_t)b * 4096));
+		__attribute__((fallthrough));
+	case COPY:
+		memcpy(page, e->image + b * 4096, sizeof(page));
+		break;
+	case ZEROS:
+	case MUTATIONS:
+	default:
+		break;
+	}
+	OK(pwrite_full(fd, page, sizeof(page), (off_t)a * 4096));
+}
+
+static void mutated_pages_below_a_writer(void **state)
+{
+	unsigned count[VERDICTS] = { 0 };
+	struct env e;
+	int fd;
+
+	(void)state;
+	enter_index(&e);
+	fd = open(e.file, O_RDWR | O_CLOEXEC);
+	srandom(17);
+	for (int i = 0; i < FLIPS; i++) {
+		mutate(&e, fd, (enum mutation)(i % MUTATIONS));
+		count[try_once(&e, judge_writes)]++;
+		OK(pwrite_full(fd, e.image, e.used, 0));
+	}
+	OK(close(fd));
+	print_counts(count);
+	assert_int_equal(count[WRONG], 0);
+	assert_int_equal(count[CRASHED], 0);
+	assert_true(count[REFUSED] > FLIPS / 2);
+	leave_index(&e);
+}
+
+/* Damage that a process meets makes the next one look at all pages, although
+ * somebody has in this boot. */
+static void damage_is_remembered(void **state)
+{
+	struct env e;
+	int fd;
+
+	(void)state;
+	enter_index(&e);
+	fd = open(e.file, O_RDWR | O_CLOEXEC);
+	assert_int_equal(try_once(&e, judge_writes), ALL_WELL);
+	OK(access(e.stamp, F_OK));
+	/* All but the meta pages, and what was written since. */
+	memset(e.image, 0, e.used);
+	OK(pwrite_full(fd, e.image, e.used, 8192));
+	OK(pwrite_full(fd, e.image, e.used, 8192 + (off_t)e.used));
+	assert_int_equal(judge(&e), REFUSED);
+	assert_int_not_equal(access(e.stamp, F_OK), 0);
+	OK(close(fd));
+	leave_index(&e);
+}
+
+#define ROUNDS 400
+#define KEYS 4000
+
+static int churn(struct txn *txn, void *arg)
+{
+	static uint8_t value[30000];
+	unsigned round = *(unsigned *)arg, count = 1U << round % 11;
+	enum table t = (enum table)(round % TABLE_COUNT);
+	int r = 0;
+
+	srandom(round);
+	for (unsigned i = 0; r == 0 && i < count; i++) {
+		uint32_t be = htobe32((uint32_t)random() % KEYS);
+		size_t len = (size_t)random() % 300;
+
+		if (random() % 50 == 0)
+			len = (size_t)random() % sizeof(value);
+		/* Rounds that grow and rounds that shrink. */
+		if (random() % 3 == (round / 77 % 2 ? 0 : 1))
+			r = txn_put(txn, t, span_of(&be, sizeof(be)),
+				    span_of(value, len));
+		else
+			r = txn_del(txn, t, span_of(&be, sizeof(be)));
+		if (r == -ENOENT)
+			r = 0;
+	}
+	return r;
+}
+
+static int hold(struct txn *txn, void *arg)
+{
+	int *fds = arg;
+	char c;
+
+	(void)txn;
+	OK(write_full(fds[1], "x", 1));
+	return read(fds[2], &c, 1) == 1 ? 0 : -EPIPE;
+}
+
+/* Every commit of a long life passes, with a reader that keeps old pages from
+ * being used again for half of it. */
+static void a_whole_index_passes(void **state)
+{
+	int fds[4], dir;
+	struct index *idx;
+	struct place p;
+	pid_t pid;
+	char c;
+
+	(void)state;
+	enter(&p);
+	dir = open(p.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	OK(index_open(dir, INDEX_CREATE, &idx));
+	idx = index_close(idx);
+	OK(pipe(fds));
+	OK(pipe(fds + 2));
+	pid = fork_child();
+	if (pid == 0) {
+		OK(index_open(dir, 0, &idx));
+		OK(index_view(idx, hold, fds));
+		_exit(0);
+	}
+	assert_int_equal(read(fds[0], &c, 1), 1);
+	OK(index_open(dir, 0, &idx));
+	for (unsigned round = 0; round < ROUNDS; round++) {
+		OK(index_update(idx, churn, &round));
+		OK(index_check_pages(idx));
+		if (round == ROUNDS / 2)
+			OK(write_full(fds[3], "x", 1));
+	}
+	assert_int_equal(wait_for(pid), 0);
+	(void)index_close(idx);
+	OK(close(dir));
+	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+		OK(close(fds[i]));
+	leave(&p);
 }
 
 static void a_truncated_file(void **state)
@@ -338,6 +496,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(flipped_bits),
 		cmocka_unit_test(flipped_bits_below_a_writer),
+		cmocka_unit_test(mutated_pages_below_a_writer),
+		cmocka_unit_test(damage_is_remembered),
+		cmocka_unit_test(a_whole_index_passes),
 		cmocka_unit_test(a_truncated_file),
 		cmocka_unit_test(the_slack_may_be_cut),
 		cmocka_unit_test(garbage),
