@@ -23,6 +23,7 @@
 #include "store/lease.h"
 #include "store/refs.h"
 #include "store/store.h"
+#include "store/unit_row.h"
 #include "store/view_row.h"
 
 /* A longer line is cut. */
@@ -136,6 +137,10 @@ static bool key_is_odd(enum table t, size_t len)
 		return len != VIEW_KEY_LEN;
 	if (t == TABLE_NODES)
 		return len != NODE_KEY_LEN;
+	if (t == TABLE_LISTS)
+		return len != UNIT_KEY_LIST;
+	if (t == TABLE_UNITS)
+		return len != UNIT_KEY_ALL;
 	return len <= NODE_KEY_LEN || len > NAME_KEY_MAX;
 }
 
@@ -155,7 +160,8 @@ static int check_key(struct txn *txn, struct span key, struct span value,
 static int check_keys(struct check *c, struct txn *txn)
 {
 	static const enum table tables[] = { TABLE_VIEWS, TABLE_NODES,
-					     TABLE_NAMES };
+					     TABLE_NAMES, TABLE_LISTS,
+					     TABLE_UNITS };
 	struct odd odd = { .c = c };
 	int r = 0;
 
@@ -254,6 +260,8 @@ static int do_check_rows(struct txn *txn, void *arg)
 	if (r == 0)
 		r = check_blobs(c, txn);
 	if (r == 0)
+		r = check_units(c, txn);
+	if (r == 0)
 		r = check_views(c, txn);
 	if (r == 0 && check_repairs(c))
 		r = check_collect_refs(c, txn);
@@ -282,6 +290,7 @@ void check_release(struct check *c)
 	buf_release(&c->files);
 	buf_release(&c->refs);
 	buf_release(&c->lost);
+	buf_release(&c->units);
 }
 
 int store_check(struct store *st, unsigned flags,

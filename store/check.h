@@ -5,15 +5,17 @@
  * Found: index values with a bad checksum or encoding; blob files that are
  * missing, truncated, swapped or (with CHECK_READ_DATA) altered; rows without
  * files; wrong reference counts; names without nodes, nodes without names,
- * wrong link counts, loops; staging files missing; pages of the index that are
- * not whole. Told, but no damage: blob files without rows and staging files
- * that no node names.
+ * wrong link counts, loops; units without their blobs or lists, and lists
+ * without units; staging files missing; pages of the index that are not whole.
+ * Told, but no damage: blob files without rows and staging files that no node
+ * names.
  *
  * Repaired (CHECK_REPAIR): counts; left-overs; rows of blob files that are
  * there; nodes whose bytes are lost are removed from their view together with
- * their names (the caller of cargo then compiles again); an index that cannot
- * be opened or walked is moved to STORE/index.damaged-<seconds>, and a new one
- * is built from blobs/, with those views whose rows can still be read.
+ * their names, and so are units (the caller of cargo then compiles again); an
+ * index that cannot be opened or walked is moved to
+ * STORE/index.damaged-<seconds>, and a new one is built from blobs/, with those
+ * views and units whose rows can still be read.
  * A view that is mounted (leased) is checked as committed, never repaired.
  */
 #ifndef STORE_CHECK_H
@@ -29,7 +31,7 @@ enum check_flags {
 };
 
 struct check_report {
-	uint64_t views, nodes, names, blobs, bytes_read;
+	uint64_t views, nodes, names, blobs, units, bytes_read;
 	uint64_t damaged;  /* problems found */
 	uint64_t repaired; /* of them, repaired */
 	uint64_t skipped;  /* of them, in views that are mounted */

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * fsck: rows of blobs against the nodes that refer to them and against their
- * bytes. check_blobs() tells what is wrong, check_settle_blobs() writes what is
- * right, whatever was wrong; after it check_blobs() finds nothing, but for
- * what mounted views refer to in vain.
+ * fsck: rows of blobs against the nodes and units that refer to them and
+ * against their bytes. check_blobs() tells what is wrong, check_settle_blobs()
+ * writes what is right, whatever was wrong; after it check_blobs() finds
+ * nothing, but for what mounted views refer to in vain.
  */
 #include "config.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -57,6 +58,8 @@ int check_collect_refs(struct check *c, struct txn *txn)
 
 	buf_reset(&c->refs);
 	r = txn_foreach(txn, TABLE_NODES, (struct span){ 0 }, add_ref, c);
+	if (r == 0)
+		r = check_collect_units(c, txn);
 	if (r == 0 && c->refs.len)
 		qsort(c->refs.data, COUNT_OF(&c->refs, struct found_ref),
 		      sizeof(struct found_ref), compare_refs);
@@ -70,6 +73,7 @@ struct blob_state {
 	struct digest d;
 	const struct found_ref *refs;
 	size_t count; /* of refs */
+	size_t units; /* of them, by units */
 	int row;      /* 0, -ENOENT, -EBADMSG */
 	struct blob_rec rec;
 	bool bytes; /* there, and right as far as was looked */
@@ -165,6 +169,8 @@ static int look(struct check *c, struct txn *txn, const struct digest *d,
 	struct blob_state b = { .d = *d, .refs = refs, .count = count };
 	int r;
 
+	for (size_t i = 0; i < count; i++)
+		b.units += refs[i].unit;
 	b.row = blob_row_get(txn, d, &b.rec);
 	if (b.row < 0 && b.row != -ENOENT && b.row != -EBADMSG)
 		return b.row;
@@ -252,33 +258,31 @@ static int merge(struct check *c, struct txn *txn, blob_fn fn)
 
 /* --- telling -------------------------------------------------------------- */
 
-static int lose(struct check *c, const struct found_ref *ref)
+static int lose(struct check *c, const struct found_ref *ref, const char *why)
 {
 	struct lost_node lost = { .view = ref->view, .ino = ref->ino };
 
+	if (ref->unit)
+		return check_lose_unit(c, ref, why);
+	check_problem(c, is_mounted(c, ref->view) ? REMEDY_WAIT : REMEDY_REPAIR,
+		      "view %" PRIu32 ": node %" PRIu64 ": %s", ref->view,
+		      ref->ino, why);
 	buf_put(&c->lost, &lost, sizeof(lost));
 	return c->lost.err;
 }
 
-/* Nodes whose bytes are not there, or not as many as they say. */
+/* Nodes and units whose bytes are not there, or not as many as they say. */
 static int tell_lost(struct check *c, const struct blob_state *b,
 		     const char *name)
 {
+	char why[BLOB_NAME_LEN + 32];
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < b->count; i++) {
-		const struct found_ref *ref = &b->refs[i];
-
-		if (b->bytes && ref->size == b->size)
-			continue;
-		check_problem(
-			c,
-			is_mounted(c, ref->view) ? REMEDY_WAIT : REMEDY_REPAIR,
-			"view %" PRIu32 ": node %" PRIu64 ": blob '%s' %s",
-			ref->view, ref->ino, name,
-			b->bytes ? "has another size" : "is missing");
-		r = lose(c, ref);
-	}
+	(void)snprintf(why, sizeof(why), "blob '%s' %s", name,
+		       b->bytes ? "has another size" : "is missing");
+	for (size_t i = 0; r == 0 && i < b->count; i++)
+		if (!b->bytes || b->refs[i].size != b->size)
+			r = lose(c, &b->refs[i], why);
 	return r;
 }
 
@@ -301,6 +305,11 @@ static int tell_blob(struct check *c, struct txn *txn,
 			      "blob '%s': %" PRIu64 " references counted, %zu "
 			      "found",
 			      name, b->rec.refs, b->count);
+	else if (b->row == 0 && b->rec.units != b->units)
+		check_problem(c, REMEDY_REPAIR,
+			      "blob '%s': %" PRIu64 " references by units "
+			      "counted, %zu found",
+			      name, b->rec.units, b->units);
 	if (b->row == 0 && !b->bytes && !b->count)
 		check_problem(c, REMEDY_REPAIR,
 			      "blob '%s': a row without bytes", name);
@@ -429,8 +438,8 @@ static int forget_blob(struct check *c, struct txn *txn,
 
 static bool same_rec(const struct blob_rec *a, const struct blob_rec *b)
 {
-	return a->size == b->size && a->refs == b->refs && a->used == b->used &&
-	       a->tier == b->tier;
+	return a->size == b->size && a->refs == b->refs &&
+	       a->units == b->units && a->used == b->used && a->tier == b->tier;
 }
 
 static int settle_blob(struct check *c, struct txn *txn,
@@ -448,6 +457,7 @@ static int settle_blob(struct check *c, struct txn *txn,
 	rec.size = b->size;
 	rec.tier = b->tier;
 	rec.refs = b->count;
+	rec.units = b->units;
 	if (b->row != 0 || !same_rec(&rec, &b->rec)) {
 		r = blob_row_put(txn, &b->d, &rec);
 		if (r < 0)

@@ -19,6 +19,7 @@
 #include "store/digest.h"
 #include "store/index.h"
 #include "store/record.h"
+#include "store/unit.h"
 
 struct lease;
 struct store;
@@ -36,12 +37,21 @@ struct found_file {
 	bool altered; /* its contents are another's */
 };
 
-/* A node's reference to a blob. */
+/* A reference to a blob, by a node or by a unit's file. */
 struct found_ref {
 	struct digest d;
-	uint64_t size; /* the node's */
-	uint64_t ino;
+	uint64_t size; /* the node's or file's */
+	uint64_t ino;  /* of a unit: its index in check.units */
 	uint32_t view;
+	bool unit;
+};
+
+/* An object. */
+struct found_unit {
+	struct unit_key key;
+	bool bad;      /* no readable row, or one of another key */
+	bool lost;     /* a blob of it is */
+	bool list_bad; /* the row of its list is damaged */
 };
 
 struct lost_node {
@@ -58,7 +68,7 @@ struct check {
 	struct check_report rep;
 	struct buf said; /* lines, each with its NUL */
 	/* Arrays, sorted by their first members. */
-	struct buf views, files, refs, lost;
+	struct buf views, files, refs, lost, units;
 };
 
 /* Arrays in a struct buf. */
@@ -93,12 +103,19 @@ const struct found_file *check_find_file(const struct check *c,
 int check_file_contents(struct check *c, const struct digest *d,
 			bool *ret_right, uint64_t *ret_size);
 
-/* check_blobs.c: fills c->refs; compares rows, references and files, and
+/* check_blobs.c: fills c->refs and c->units; compares rows, references and files, and
  * fills c->lost. */
 int check_collect_refs(struct check *c, struct txn *txn);
 int check_blobs(struct check *c, struct txn *txn);
 /* Makes all rows of blobs what the references and files say. */
 int check_settle_blobs(struct check *c, struct txn *txn);
+
+/* check_units.c: part of check_collect_refs(); the problem of one whose blob is
+ * lost, told; then, all objects and lists. */
+int check_collect_units(struct check *c, struct txn *txn);
+int check_lose_unit(struct check *c, const struct found_ref *ref,
+		    const char *why);
+int check_units(struct check *c, struct txn *txn);
 
 /* check_view.c: the tree of one view; in a repair, makes it a tree. */
 int check_view(struct check *c, struct txn *txn, uint32_t id);

@@ -47,7 +47,8 @@ static const char *const table_names[TABLE_COUNT] = {
 	[TABLE_META] = "meta",	 [TABLE_BLOBS] = "blobs",
 	[TABLE_DATA] = "data",	 [TABLE_DEAD] = "dead",
 	[TABLE_VIEWS] = "views", [TABLE_NODES] = "nodes",
-	[TABLE_NAMES] = "names",
+	[TABLE_NAMES] = "names", [TABLE_LISTS] = "lists",
+	[TABLE_UNITS] = "units",
 };
 
 static struct lock registry = LOCK_INITIALIZER;

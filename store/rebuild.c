@@ -167,10 +167,10 @@ static int keep_row(enum table t, struct span key, struct span value,
 		    enum row_rank rank, void *arg)
 {
 	struct rebuild *rb = arg;
+	bool of_view = t == TABLE_VIEWS || t == TABLE_NODES || t == TABLE_NAMES;
 	uint32_t view;
 
-	if (t != TABLE_DATA && t != TABLE_BLOBS && t != TABLE_DEAD &&
-	    t != TABLE_META && key_view(key, &view) && view < UINT32_MAX)
+	if (of_view && key_view(key, &view) && view < UINT32_MAX)
 		rb->last_view = MAX(rb->last_view, view);
 	if (rank != ROW_STALE)
 		rb->found[t]++;
@@ -199,9 +199,10 @@ static int salvage(struct rebuild *rb)
 		return r;
 	note(rb,
 	     "index: %" PRIu64 " views, %" PRIu64 " nodes, %" PRIu64
-	     " names, %" PRIu64 " small blobs could be read",
+	     " names, %" PRIu64 " small blobs, %" PRIu64 " units could be read",
 	     rb->found[TABLE_VIEWS], rb->found[TABLE_NODES],
-	     rb->found[TABLE_NAMES], rb->found[TABLE_DATA]);
+	     rb->found[TABLE_NAMES], rb->found[TABLE_DATA],
+	     rb->found[TABLE_UNITS]);
 	if (damaged)
 		check_problem(&rb->c, REMEDY_REPAIR,
 			      "index: %" PRIu64 " places could not be read",

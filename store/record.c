@@ -168,14 +168,21 @@ int node_rec_decode(const void *p, size_t len, struct node_rec *ret_rec)
 	return 0;
 }
 
+static bool blob_is_valid(const struct blob_rec *rec)
+{
+	return rec->tier <= BLOB_FILE && rec->size <= INT64_MAX &&
+	       rec->units <= rec->refs;
+}
+
 int blob_rec_encode(const struct blob_rec *rec, struct buf *out)
 {
-	if (rec->tier > BLOB_FILE || rec->size > INT64_MAX)
+	if (!blob_is_valid(rec))
 		return -EINVAL;
 	buf_u8(out, BLOB_VERSION);
 	buf_u8(out, rec->tier);
 	buf_u64(out, rec->size);
 	buf_u64(out, rec->refs);
+	buf_u64(out, rec->units);
 	buf_u64(out, (uint64_t)rec->used);
 	return out->err;
 }
@@ -190,8 +197,9 @@ int blob_rec_decode(const void *p, size_t len, struct blob_rec *ret_rec)
 	rec.tier = take_u8(&r);
 	rec.size = take_u64(&r);
 	rec.refs = take_u64(&r);
+	rec.units = take_u64(&r);
 	rec.used = (int64_t)take_u64(&r);
-	if (r.bad || r.left || rec.tier > BLOB_FILE || rec.size > INT64_MAX)
+	if (r.bad || r.left || !blob_is_valid(&rec))
 		return -EBADMSG;
 	*ret_rec = rec;
 	return 0;

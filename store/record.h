@@ -74,9 +74,10 @@ enum blob_tier {
 
 struct blob_rec {
 	uint64_t size;
-	uint64_t refs; /* node records that name it, over all views */
-	int64_t used;  /* CLOCK_REALTIME seconds of the last known use */
-	uint8_t tier;  /* enum blob_tier */
+	uint64_t refs;	/* nodes of all views and units' files that name it */
+	uint64_t units; /* of refs, the units' files */
+	int64_t used;	/* CLOCK_REALTIME seconds of the last known use */
+	uint8_t tier;	/* enum blob_tier */
 };
 
 int blob_rec_encode(const struct blob_rec *rec, struct buf *out);

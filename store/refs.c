@@ -8,6 +8,7 @@
 #include "store/refs.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <time.h>
 
 #include "store/base/buf.h"
@@ -93,6 +94,25 @@ static int check_bytes(struct store *st, struct txn *txn,
 	return blob_exists(st, d, rec->size);
 }
 
+/* Counts one in @rec, which is the blob's row. */
+static int add(struct store *st, struct txn *txn, const struct digest *d,
+	       struct blob_rec *rec, int64_t now)
+{
+	int r;
+
+	if (!rec->refs) {
+		r = check_bytes(st, txn, d, rec);
+		if (r < 0)
+			return r;
+		r = txn_del(txn, TABLE_DEAD, span_of_digest(d));
+		if (r < 0 && r != -ENOENT)
+			return r;
+	}
+	rec->refs++;
+	rec->used = now;
+	return blob_row_put(txn, d, rec);
+}
+
 int refs_add(struct store *st, struct txn *txn, const struct digest *d,
 	     int64_t now)
 {
@@ -100,34 +120,48 @@ int refs_add(struct store *st, struct txn *txn, const struct digest *d,
 	int r;
 
 	r = blob_row_get(txn, d, &rec);
-	if (r < 0)
-		return r;
-	if (!rec.refs) {
-		r = check_bytes(st, txn, d, &rec);
-		if (r < 0)
-			return r;
-		r = txn_del(txn, TABLE_DEAD, span_of_digest(d));
-		if (r < 0 && r != -ENOENT)
-			return r;
-	}
-	rec.refs++;
-	rec.used = now;
-	return blob_row_put(txn, d, &rec);
+	return r < 0 ? r : add(st, txn, d, &rec, now);
 }
 
-int refs_drop(struct txn *txn, const struct digest *d, int64_t now)
+int refs_add_unit(struct store *st, struct txn *txn, const struct digest *d,
+		  uint64_t size, int64_t now)
 {
 	struct blob_rec rec = { 0 };
 	int r;
 
 	r = blob_row_get(txn, d, &rec);
-	if (r == -ENOENT || r == -EBADMSG || (r == 0 && !rec.refs))
-		return 0;
+	if (r == 0 && rec.size != size)
+		r = -ENOENT;
 	if (r < 0)
 		return r;
+	rec.units++;
+	return add(st, txn, d, &rec, now);
+}
+
+static int drop(struct txn *txn, const struct digest *d, bool unit, int64_t now)
+{
+	struct blob_rec rec = { 0 };
+	int r;
+
+	r = blob_row_get(txn, d, &rec);
+	if (r < 0)
+		return r == -ENOENT || r == -EBADMSG ? 0 : r;
+	if (!(unit ? rec.units : rec.refs - rec.units))
+		return 0;
+	rec.units -= unit;
 	rec.refs--;
 	r = blob_row_put(txn, d, &rec);
 	if (r == 0 && !rec.refs)
 		r = dead_put(txn, d, now);
 	return r;
+}
+
+int refs_drop(struct txn *txn, const struct digest *d, int64_t now)
+{
+	return drop(txn, d, false, now);
+}
+
+int refs_drop_unit(struct txn *txn, const struct digest *d, int64_t now)
+{
+	return drop(txn, d, true, now);
 }

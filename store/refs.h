@@ -28,8 +28,13 @@ int blob_row_put(struct txn *txn, const struct digest *d,
 int refs_add(struct store *st, struct txn *txn, const struct digest *d,
 	     int64_t now);
 /* Uncounts one; the last makes the blob dead. A blob without a readable row,
- * or without references, is left alone: fsck finds it. */
+ * or without such references, is left alone: fsck finds it. */
 int refs_drop(struct txn *txn, const struct digest *d, int64_t now);
+/* The same for a file of a unit, where these are for nodes of views. -ENOENT,
+ * too, when the blob has another size. */
+int refs_add_unit(struct store *st, struct txn *txn, const struct digest *d,
+		  uint64_t size, int64_t now);
+int refs_drop_unit(struct txn *txn, const struct digest *d, int64_t now);
 
 int dead_get(struct txn *txn, const struct digest *d, int64_t *ret_since);
 int dead_put(struct txn *txn, const struct digest *d, int64_t since);

@@ -24,8 +24,13 @@
  *	VIEWS  u32 view                         view
  *	NODES  u32 view, u64 ino                node
  *	NAMES  u32 view, u64 parent, the name   name
+ *	LISTS  u64 hash, digest scope,
+ *	       digest list                      list
+ *	UNITS  u64 hash, digest scope,
+ *	       digest list, digest values,
+ *	       u64 fpr                          unit
  *
- *	blob   := u8 1, u8 tier, u64 size, u64 refs, i64 used
+ *	blob   := u8 2, u8 tier, u64 size, u64 refs, u64 units, i64 used
  *	dead   := u8 1, i64 since      a blob with refs 0 has this row, too
  *	name   := u8 1, u64 ino
  *	view   := u8 1, u32 flags, str16 name, str16 workspace, u64 next_ino,
@@ -35,6 +40,18 @@
  *	          time ctime, body, u32 length, xattrs
  *	body   := by content: nothing | digest | u64 staging_id | str16 target
  *	xattrs := { str16 name, str16 value }
+ *	list   := u8 1, u32 count, { u8 kind, str16 name }
+ *	unit   := u8 1, u8 flags, str16 profile, str16 package, str16 writer,
+ *	          i64 created, u32 compile_msec, str16 origin_workspace,
+ *	          str16 origin_target, digest recipe, u32 count, { input },
+ *	          u32 count, { file }
+ *	input  := u8 kind, str16 name, digest value, str16 shown
+ *	file   := u8 type, u32 mode, str16 path, by type: u64 size, digest
+ *	          | u32 index of an earlier file | str16 target | nothing
+ *
+ * In a key of LISTS and UNITS, list is the SHA-256 of the list's value, and
+ * values that of the inputs' values, one after the other. An object's inputs
+ * are those of its list, in the same order.
  *
  * Worked example: the name "dep-lib" in directory 7 of view 3, node 0x1a2:
  *
@@ -48,11 +65,13 @@
 
 #define META_NEXT_VIEW "next-view"
 
-#define BLOB_VERSION 1
+#define BLOB_VERSION 2
 #define DEAD_VERSION 1
 #define NAME_VERSION 1
 #define VIEW_VERSION 1
 #define NODE_VERSION 1
+#define LIST_VERSION 1
+#define UNIT_VERSION 1
 
 /* As the kernel: NAME_MAX, and PATH_MAX without its NUL. */
 #define NODE_NAME_MAX 255

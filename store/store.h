@@ -2,7 +2,7 @@
 /*
  * A store on disk:
  *
- *	STORE/format            one line: "targetfs store 1\n"
+ *	STORE/format            one line: "targetfs store 2\n"
  *	STORE/index/            the LMDB environment; in "vetted" the boot in
  *	                        which all its pages were last looked at
  *	STORE/blobs/ab/cdef...  immutable bytes, named by SHA-256, mode 0444
@@ -23,7 +23,7 @@
 struct index;
 struct store;
 
-#define STORE_FORMAT "targetfs store 1"
+#define STORE_FORMAT "targetfs store 2"
 
 enum store_flags {
 	STORE_CREATE = 1 << 0,	 /* make it (and its parents) when absent */

@@ -3,9 +3,9 @@
  * Changing views: commits of batches, and the drop of a whole view.
  *
  * Invariant, at every commit: the count of a blob's row is the number of node
- * rows that name it, over all views. It holds because node rows are written
- * here and nowhere else, each by put_node() or drop_node(), which compare the
- * old record with the new one.
+ * rows that name it, over all views, and of the units' files (unit.c). It holds
+ * because node rows are written here and nowhere else, each by put_node() or
+ * drop_node(), which compare the old record with the new one.
  *
  * Threads: any; transactions exclude each other.
  */

@@ -178,7 +178,8 @@ static void sum_blobs(struct sums *s, struct txn *txn)
 		if (i && digest_equal(&b[i].d, &b[i - 1].d))
 			continue;
 		s->u.blob += b[i].size;
-		if (blob_row_get(txn, &b[i].d, &rec) == 0 && rec.refs > 1)
+		if (blob_row_get(txn, &b[i].d, &rec) == 0 &&
+		    rec.refs - rec.units > 1)
 			s->u.shared += b[i].size;
 	}
 }

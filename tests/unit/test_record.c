@@ -235,20 +235,35 @@ static void random_bytes(void **state)
 
 static void blob_round_trip(void **state)
 {
-	struct blob_rec a = { 1, UINT64_MAX, -5, BLOB_FILE }, back;
+	struct blob_rec a = {
+		.size = 1,
+		.refs = UINT64_MAX,
+		.units = 7,
+		.used = -5,
+		.tier = BLOB_FILE,
+	};
+	struct blob_rec back;
 	struct buf b = { 0 };
 
 	(void)state;
 	OK(blob_rec_encode(&a, &b));
 	OK(blob_rec_decode(b.data, b.len, &back));
 	assert_true(back.size == 1 && back.refs == UINT64_MAX &&
-		    back.used == -5 && back.tier == BLOB_FILE);
+		    back.units == 7 && back.used == -5 &&
+		    back.tier == BLOB_FILE);
 	for (size_t n = 0; n < b.len; n++)
 		assert_int_equal(blob_rec_decode(b.data, n, &back), -EBADMSG);
 	b.data[1] = 2;
 	assert_int_equal(blob_rec_decode(b.data, b.len, &back), -EBADMSG);
 	b.data[1] = 1;
 	b.data[9] = 0x80;
+	assert_int_equal(blob_rec_decode(b.data, b.len, &back), -EBADMSG);
+	buf_reset(&b);
+	a.refs = 6;
+	assert_int_equal(blob_rec_encode(&a, &b), -EINVAL);
+	a.refs = 7;
+	OK(blob_rec_encode(&a, &b));
+	b.data[10]--;
 	assert_int_equal(blob_rec_decode(b.data, b.len, &back), -EBADMSG);
 	buf_release(&b);
 }

@@ -94,10 +94,12 @@ static void other_formats(void **state)
 	(void)state;
 	enter_store(&p);
 	p.st = store_close(p.st);
-	write_to(&p, "format", "targetfs store 2\n");
+	write_to(&p, "format", "targetfs store 1\n");
+	assert_int_equal(store_open(p.path, 0, &p.st), -ESTALE);
+	write_to(&p, "format", "targetfs store 3\n");
 	assert_int_equal(store_open(p.path, 0, &p.st), -ESTALE);
 	assert_int_equal(store_open(p.path, STORE_CREATE, &p.st), -ESTALE);
-	write_to(&p, "format", "targetfs store 1");
+	write_to(&p, "format", "targetfs store 2");
 	assert_int_equal(store_open(p.path, 0, &p.st), -ESTALE);
 	write_to(&p, "format", "");
 	assert_int_equal(store_open(p.path, 0, &p.st), -EBADMSG);
