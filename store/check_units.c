@@ -200,7 +200,7 @@ static int restore_list(struct txn *txn, const struct unit_key *key)
 	return r;
 }
 
-/* Of an object that stays. */
+/* Of the first object of a list that stays. */
 static int check_has_list(struct check *c, struct txn *txn,
 			  const struct found_unit *u)
 {
@@ -237,15 +237,20 @@ static int check_object(struct check *c, struct txn *txn,
 
 int check_units(struct check *c, struct txn *txn)
 {
+	const struct found_unit *u = UNITS(c), *last = NULL;
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < UNIT_COUNT(c); i++)
-		r = check_object(c, txn, &UNITS(c)[i]);
+		r = check_object(c, txn, &u[i]);
 	if (r == 0)
 		r = txn_foreach(txn, TABLE_LISTS, (struct span){ 0 },
 				check_list, c);
-	for (size_t i = 0; r == 0 && i < UNIT_COUNT(c); i++)
-		if (!UNITS(c)[i].bad && !UNITS(c)[i].lost)
-			r = check_has_list(c, txn, &UNITS(c)[i]);
+	for (size_t i = 0; r == 0 && i < UNIT_COUNT(c); i++) {
+		if (u[i].bad || u[i].lost ||
+		    (last && compare_lists(&last->key, &u[i].key) == 0))
+			continue;
+		last = &u[i];
+		r = check_has_list(c, txn, last);
+	}
 	return r;
 }

@@ -127,7 +127,8 @@ static int put_row(struct rebuild *rb, struct txn *txn, enum table t,
 		return put_data(txn, key, value, rb->c.now);
 	if (rank == ROW_STALE)
 		return t == TABLE_VIEWS ? put_old_view(rb, txn, key, value) : 0;
-	if (t != TABLE_VIEWS && t != TABLE_NODES && t != TABLE_NAMES)
+	if (t != TABLE_VIEWS && t != TABLE_NODES && t != TABLE_NAMES &&
+	    t != TABLE_LISTS && t != TABLE_UNITS)
 		return 0; /* made anew */
 	r = txn_get(txn, t, key, &there);
 	return r == -ENOENT ? txn_put(txn, t, key, value) : r;

@@ -36,8 +36,12 @@ static int add_blob(struct txn *txn, struct span key, struct span value,
 		sums->inline_count++;
 		sums->inline_bytes += rec.size;
 	}
-	if (rec.refs > 1)
+	if (rec.refs - rec.units > 1)
 		sums->shared_count++;
+	if (rec.units && rec.units == rec.refs) {
+		sums->unit_count++;
+		sums->unit_bytes += rec.size;
+	}
 	if (rec.refs == 0) {
 		sums->dead_count++;
 		sums->dead_bytes += rec.size;
@@ -99,7 +103,8 @@ uint64_t stats_stored(const struct stats *s)
 {
 	if (s->one_view)
 		return s->sum.blob + s->sum.staging;
-	return s->blobs.bytes - s->blobs.dead_bytes + s->sum.staging;
+	return s->blobs.bytes - s->blobs.dead_bytes - s->blobs.unit_bytes +
+	       s->sum.staging;
 }
 
 static void json_usage(struct json *j, const struct view_usage *u)
@@ -160,6 +165,12 @@ static void json_store(struct json *j, const struct stats *s)
 	json_u64(j, "unused_count", s->blobs.dead_count);
 	json_u64(j, "unused_bytes", s->blobs.dead_bytes);
 	json_u64(j, "damaged_rows", s->blobs.damaged);
+	json_end(j);
+	json_object(j, "units");
+	json_u64(j, "count", s->index.rows[TABLE_UNITS]);
+	json_u64(j, "lists", s->index.rows[TABLE_LISTS]);
+	json_u64(j, "only_count", s->blobs.unit_count);
+	json_u64(j, "only_bytes", s->blobs.unit_bytes);
 	json_end(j);
 	json_object(j, "index");
 	json_u64(j, "used", s->index.used);

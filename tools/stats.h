@@ -19,7 +19,9 @@ struct store;
 struct blob_sums {
 	uint64_t count, bytes;
 	uint64_t inline_count, inline_bytes; /* of them, in the index */
-	uint64_t shared_count;		 /* of them, with several references */
+	uint64_t shared_count; /* of them, of several files in views */
+	/* Of them, what units refer to, and nothing else does. */
+	uint64_t unit_count, unit_bytes;
 	uint64_t dead_count, dead_bytes; /* of them, with none */
 	uint64_t damaged;		 /* rows that cannot be read */
 };

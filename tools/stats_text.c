@@ -38,6 +38,17 @@ static void print_blobs(const struct blob_sums *b)
 			     b->damaged);
 }
 
+static void print_units(const struct stats *s)
+{
+	char count[HUMAN_MAX], bytes[HUMAN_MAX];
+
+	human_count(s->index.rows[TABLE_UNITS], count);
+	(void)printf("Units    %s", count);
+	human_count(s->blobs.unit_count, count);
+	human_bytes(s->blobs.unit_bytes, bytes);
+	(void)printf("; %s blobs (%s) are in no view\n", count, bytes);
+}
+
 static void print_store(const struct stats *s)
 {
 	char used[HUMAN_MAX], map[HUMAN_MAX];
@@ -48,6 +59,8 @@ static void print_store(const struct stats *s)
 	(void)printf("Index    %s used of %s mapped; readers: %u\n", used, map,
 		     s->index.readers);
 	print_blobs(&s->blobs);
+	if (s->index.rows[TABLE_UNITS] > 0)
+		print_units(s);
 }
 
 static void usage_row(struct text_table *t, const char *name,

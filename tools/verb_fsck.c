@@ -96,14 +96,16 @@ static int status_of(const struct check_report *rep)
 
 static void print_text(const struct fsck *f, const struct check_report *rep)
 {
-	char blobs[HUMAN_MAX], nodes[HUMAN_MAX], bytes[HUMAN_MAX];
+	char blobs[HUMAN_MAX], nodes[HUMAN_MAX], units[HUMAN_MAX];
+	char bytes[HUMAN_MAX];
 
 	human_count(rep->blobs, blobs);
 	human_count(rep->nodes, nodes);
+	human_count(rep->units, units);
 	human_bytes(rep->bytes_read, bytes);
 	(void)printf("%s: %" PRIu64
-		     " views, %s files and directories, %s blobs",
-		     f->path, rep->views, nodes, blobs);
+		     " views, %s files and directories, %s blobs, %s units",
+		     f->path, rep->views, nodes, blobs, units);
 	if (f->flags & CHECK_READ_DATA)
 		(void)printf(", read: %s", bytes);
 	if (f->rebuilt)
@@ -137,6 +139,7 @@ static void end_json(struct fsck *f, const struct check_report *rep, int status)
 	json_u64(j, "nodes", rep->nodes);
 	json_u64(j, "names", rep->names);
 	json_u64(j, "blobs", rep->blobs);
+	json_u64(j, "units", rep->units);
 	json_u64(j, "bytes_read", rep->bytes_read);
 	json_u64(j, "damaged", rep->damaged);
 	json_u64(j, "repaired", rep->repaired);

@@ -65,6 +65,8 @@ print(json.load(open(sys.argv[1]))["total"]["private"])' "$W/out")" != 0 ] || br
 	json "requests" 'd["requests"]["create"] >= 6, d["requests"]["link"]' \
 		"(True, 1)"
 	json "what the daemon hashed" 'd["daemon"]["files_hashed"] >= 6' True
+	json "no units yet" 'sorted(d["units"].items())' \
+		"[('count', 0), ('lists', 0), ('only_bytes', 0), ('only_count', 0)]"
 	json "the index has a size" 'd["index"]["used"] > 0' True
 	gives 0 "stats in text" stats
 	prints "tells what was saved" "% saved"

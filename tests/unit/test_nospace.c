@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A full disk: commits fail with -ENOSPC, change nothing, and succeed once
- * there is room again. On a small tmpfs of its own; needs a mount namespace.
+ * A full disk: commits and publishing fail with -ENOSPC, change nothing, and
+ * succeed once there is room again. On a small tmpfs of its own; needs a mount
+ * namespace.
  */
 #include "config.h"
 
@@ -9,6 +10,9 @@
 
 #include <sched.h>
 #include <sys/mount.h>
+
+#include "store/check.h"
+#include "tests/unit/units.h"
 
 static bool enter_small(struct place *p, const char *size)
 {
@@ -107,6 +111,74 @@ static void a_full_disk(void **state)
 	leave_small(&p);
 }
 
+static void say(const char *problem, void *arg)
+{
+	(void)arg;
+	print_error("# %s\n", problem);
+}
+
+/* Publishes units, each with a list of its own, until it fails; how many. */
+static uint64_t publish_until_full(struct place *p, uint64_t n, int *ret_error)
+{
+	static char name[UNIT_NAME_MAX];
+	struct made m;
+
+	memset(name, 'a', sizeof(name));
+	for (;; n++) {
+		make_unit(&m, n + 1, "one", "two");
+		(void)snprintf(name, 24, "%020" PRIu64, n);
+		m.inputs[0].name = (struct span_str){ name, sizeof(name) };
+		name[20] = '.';
+		set_key(&m);
+		*ret_error = unit_publish(p->st, &m.key, &m.obj);
+		if (*ret_error < 0)
+			return n;
+	}
+}
+
+/* All of a unit or nothing: rows, lists and references. */
+static void check_units(struct place *p, uint64_t units)
+{
+	struct check_report rep;
+
+	OK(store_check(p->st, 0, say, NULL, &rep));
+	assert_int_equal(rep.damaged, 0);
+	assert_int_equal(rep.units, units);
+}
+
+static void publishing_on_a_full_disk(void **state)
+{
+	char path[128], junk[65536] = { 1 };
+	struct place p;
+	uint64_t n, more;
+	int fd, r;
+
+	(void)state;
+	if (!enter_small(&p, "3m"))
+		skip();
+	OK(store_open(p.path, STORE_CREATE, &p.st));
+	p.view = 1;
+	OK(views_obtain(p.st, 0, "/w", 0, 0, 0755, &(struct view_rec){ 0 }));
+	(void)add_inline(&p, "one", "one");
+	(void)add_file(&p, "two", "two");
+	(void)snprintf(path, sizeof(path), "%s/ballast", p.dir);
+	fd = open(path, O_CREAT | O_WRONLY, 0600);
+	for (int i = 0; i < 8; i++)
+		OK(write_full(fd, junk, sizeof(junk)));
+	OK(close(fd));
+	n = publish_until_full(&p, 0, &r);
+	assert_int_equal(r, -ENOSPC);
+	assert_true(n > 20);
+	check_units(&p, n);
+	OK(unlink(path));
+	more = publish_until_full(&p, n, &r);
+	assert_int_equal(r, -ENOSPC);
+	assert_true(more > n);
+	reopen(&p);
+	check_units(&p, more);
+	leave_small(&p);
+}
+
 static void no_room_for_a_store(void **state)
 {
 	struct place p;
@@ -124,6 +196,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_full_disk),
+		cmocka_unit_test(publishing_on_a_full_disk),
 		cmocka_unit_test(no_room_for_a_store),
 	};
 
