@@ -172,10 +172,13 @@ static int adopt(struct store *st, const char *from, const char *name,
 	int blobs = store_blobs_fd(st);
 	struct stat s;
 
-	if (utimensat(blobs, name, times, AT_SYMLINK_NOFOLLOW) < 0 ||
-	    fstatat(blobs, name, &s, AT_SYMLINK_NOFOLLOW) < 0)
+	if (!broken("adopt-ctime") &&
+	    utimensat(blobs, name, times, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? -EAGAIN : -errno;
-	if (!S_ISREG(s.st_mode) || (uint64_t)s.st_size != size)
+	if (fstatat(blobs, name, &s, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? -EAGAIN : -errno;
+	if ((!S_ISREG(s.st_mode) || (uint64_t)s.st_size != size) &&
+	    !broken("adopt-size"))
 		return replace(st, from, name);
 	return 0;
 }
@@ -238,7 +241,7 @@ int blob_link(struct store *st, struct blob_names *names, uint32_t view,
 
 	if (fstat(fd, &s) < 0)
 		return -errno;
-	if ((uint64_t)s.st_size != size)
+	if ((uint64_t)s.st_size != size && !broken("link-size"))
 		return -ESTALE; /* it was written since it was hashed */
 	if (fchmod(fd, 0444) < 0)
 		return -errno;

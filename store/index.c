@@ -365,6 +365,8 @@ static int open_env(struct index *idx, size_t map_size)
 
 	if (idx->flags & INDEX_READONLY)
 		flags |= MDB_RDONLY;
+	if (broken("index-sync"))
+		flags |= MDB_NOSYNC;
 	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d/index",
 		       idx->dirfd);
 	index_guard_signals();

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <time.h>
 
+#include "store/base/broken.h"
 #include "store/base/buf.h"
 #include "store/base/macros.h"
 #include "store/blob.h"
@@ -101,7 +102,7 @@ static int add(struct store *st, struct txn *txn, const struct digest *d,
 	int r;
 
 	if (!rec->refs) {
-		r = check_bytes(st, txn, d, rec);
+		r = broken("revive-check") ? 0 : check_bytes(st, txn, d, rec);
 		if (r < 0)
 			return r;
 		r = txn_del(txn, TABLE_DEAD, span_of_digest(d));

@@ -21,6 +21,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "store/base/broken.h"
 #include "store/base/io.h"
 #include "store/base/macros.h"
 #include "store/index.h"
@@ -49,8 +50,8 @@ static const char *const dirs[] = { "blobs", "staging", "lease" };
 static int clone_readonly(int fd)
 {
 	struct mount_attr attr = {
-		.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID |
-			    MOUNT_ATTR_NODEV,
+		.attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
+			    (broken("blobs-readonly") ? 0 : MOUNT_ATTR_RDONLY),
 	};
 	_cleanup_close_ int tree = -1;
 

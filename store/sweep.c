@@ -139,14 +139,15 @@ static int sweep_dead(struct sweep *sw, struct txn *txn, const struct digest *d)
 {
 	struct blob_rec rec = { 0 };
 	uint64_t size;
-	int64_t since;
+	int64_t since = 0;
 	int r;
 
-	r = dead_get(txn, d, &since);
+	r = broken("sweep-recheck") ? 0 : dead_get(txn, d, &since);
 	if (r < 0)
 		return r == -ENOENT || r == -EBADMSG ? 0 : r;
 	r = blob_row_get(txn, d, &rec);
-	if (r == -EBADMSG || (r == 0 && rec.refs) || !is_old(sw, since))
+	if (r == -EBADMSG || !is_old(sw, since) ||
+	    (r == 0 && rec.refs && !broken("sweep-recheck")))
 		return 0; /* fsck decides */
 	if (r < 0 && r != -ENOENT)
 		return r;

@@ -133,7 +133,7 @@ static int new_blob(struct commit *c, struct txn *txn,
 
 	/* A row that failed its checksum is written anew, with a count that
 	 * does not come down to zero before fsck has counted. */
-	if (damaged)
+	if (damaged && !broken("damaged-count"))
 		rec.refs = REFS_UNKNOWN;
 	return blob_row_put(txn, &op->digest, &rec);
 }
@@ -266,7 +266,7 @@ static int do_commit(struct txn *txn, void *arg)
 	int r;
 
 	r = view_row_get(txn, c->id, c->rec);
-	if (r == 0 && c->rec->flags & VIEW_DROPPED)
+	if (r == 0 && c->rec->flags & VIEW_DROPPED && !broken("dropped-view"))
 		r = -ENOENT;
 	for (size_t i = 0; r == 0 && i < ARRAY_LEN(passes); i++)
 		r = each_op(c, txn, passes[i]);

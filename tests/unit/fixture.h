@@ -263,8 +263,10 @@ static UNUSED int wait_for(pid_t pid)
 				 : 1000 + WTERMSIG(status);
 }
 
+/* TEST_FILTER=NAME (a pattern of the shell's) runs some of the tests. */
 #define RUN_TAP(tests)                                                     \
 	(cmocka_set_message_output(CM_OUTPUT_TAP),                         \
+	 cmocka_set_test_filter(getenv("TEST_FILTER")),                    \
 	 cmocka_run_group_tests_name(program_invocation_short_name, tests, \
 				     NULL, NULL))
 

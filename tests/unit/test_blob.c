@@ -4,7 +4,12 @@
  * files, sweeping against linking.
  *
  * Red when broken: "link-sync" (the_order_of_*), "sweep-grace"
- * (grace_is_kept), "commit-blob-check" (link_and_sweep_at_once).
+ * (grace_is_kept), "sweep-recheck"
+ * (a_blob_revived_meanwhile_stays), "commit-blob-check"
+ * (link_and_sweep_at_once), "link-size" (a_file_that_changed_is_refused),
+ * "adopt-ctime" (adoption_renews_ctime), "adopt-size"
+ * (a_damaged_blob_is_replaced), "revive-check"
+ * (a_dead_row_without_a_file_is_not_revived).
  */
 #include "config.h"
 
@@ -447,6 +452,75 @@ static void link_and_sweep_at_once(void **state)
 	leave(&p);
 }
 
+static int hold(struct txn *txn, void *arg)
+{
+	const struct timespec pause = { .tv_nsec = 300000000 };
+	const int *said = arg;
+
+	(void)txn;
+	if (write(said[1], "x", 1) != 1)
+		return -EIO;
+	return nanosleep(&pause, NULL);
+}
+
+/* A child with the store open; when told so by @go it does its part. */
+static pid_t child_of(struct place *p, const int go[2], const int said[2],
+		      const struct digest *revived)
+{
+	struct node_rec rec = blob_node(revived, 4);
+	pid_t pid = fork_child();
+	struct batch b = { 0 };
+	char c;
+
+	if (pid)
+		return pid;
+	OK(store_open(p->path, 0, &p->st));
+	if (write(said[1], "x", 1) != 1 || read(go[0], &c, 1) != 1)
+		_exit(2);
+	if (c == 'h')
+		_exit(index_update(store_index(p->st), hold,
+				   (void *)(uintptr_t)said) < 0);
+	OK(batch_put_node(&b, 99, &rec));
+	_exit(commit(p, &b) < 0);
+}
+
+/*
+ * One process writes, a second waits to name a dead blob again, and behind it
+ * the sweep, which has found that blob, waits to delete it.
+ */
+static void a_blob_revived_meanwhile_stays(void **state)
+{
+	const struct timespec pause = { .tv_nsec = 100000000 };
+	struct digest d = digest_of_str("dead");
+	int go[2][2], said[2], status;
+	pid_t pids[2];
+	struct place p;
+	uint64_t freed;
+	char c;
+
+	(void)state;
+	enter_store(&p);
+	del_file(&p, "a", add_file(&p, "a", "dead"));
+	p.st = store_close(p.st);
+	OK(pipe(said));
+	for (int i = 0; i < 2; i++) {
+		OK(pipe(go[i]));
+		pids[i] = child_of(&p, go[i], said, &d);
+		assert_int_equal(read(said[0], &c, 1), 1);
+	}
+	OK(store_open(p.path, 0, &p.st));
+	assert_int_equal(write(go[0][1], "h", 1), 1);
+	assert_int_equal(read(said[0], &c, 1), 1);
+	assert_int_equal(write(go[1][1], "r", 1), 1);
+	(void)nanosleep(&pause, NULL);
+	OK(blob_sweep(p.st, 0, 100, &freed));
+	assert_int_equal(wait_for(pids[0]), 0);
+	status = wait_for(pids[1]);
+	/* If the sweep was first after all, the other was refused. */
+	assert_int_equal(blob_exists(p.st, &d, 4), status ? -ENOENT : 0);
+	leave(&p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -465,6 +539,7 @@ int main(void)
 		cmocka_unit_test(a_dead_row_without_a_file_is_not_revived),
 		cmocka_unit_test(the_commit_links_again),
 		cmocka_unit_test(link_and_sweep_at_once),
+		cmocka_unit_test(a_blob_revived_meanwhile_stays),
 	};
 
 	return RUN_TAP(tests);

@@ -4,7 +4,9 @@
  * views, some of which have to fail; after each one all rows of nodes, names,
  * blobs and dead blobs are what the model says.
  *
- * Red when broken: "commit-blob-check" (a_swept_blob_is_linked_again).
+ * Red when broken: "commit-blob-check" (a_swept_blob_is_linked_again),
+ * "dropped-view" (a_dropped_view_takes_no_batch), "damaged-count"
+ * (a_damaged_count_frees_nothing).
  */
 #include "config.h"
 
@@ -13,6 +15,7 @@
 #include "store/index.h"
 #include "store/keys.h"
 #include "store/refs.h"
+#include "store/view_row.h"
 
 #define VIEWS 2
 #define INOS 12
@@ -291,6 +294,32 @@ static void the_view_row_advances(void **state)
 	leave(&p);
 }
 
+static int mark_dropped(struct txn *txn, void *arg)
+{
+	struct view_rec rec;
+	int r = view_row_get(txn, *(uint32_t *)arg, &rec);
+
+	rec.flags |= VIEW_DROPPED;
+	return r < 0 ? r : view_row_put(txn, &rec);
+}
+
+/* What views_drop() has begun must not be filled again: its rows would outlive
+ * it, and its blobs with them. */
+static void a_dropped_view_takes_no_batch(void **state)
+{
+	struct node_rec rec = empty_node();
+	struct batch b = { 0 };
+	struct place p;
+
+	(void)state;
+	enter_store(&p);
+	OK(index_update(store_index(p.st), mark_dropped, &p.view));
+	OK(batch_put_node(&b, 5, &rec));
+	assert_int_equal(commit(&p, &b), -ENOENT);
+	batch_release(&b);
+	leave(&p);
+}
+
 static void staging_goes_after_the_commit(void **state)
 {
 	struct node_rec bad;
@@ -375,6 +404,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(random_batches),
 		cmocka_unit_test(the_view_row_advances),
+		cmocka_unit_test(a_dropped_view_takes_no_batch),
 		cmocka_unit_test(staging_goes_after_the_commit),
 		cmocka_unit_test(a_swept_blob_is_linked_again),
 		cmocka_unit_test(a_damaged_count_frees_nothing),

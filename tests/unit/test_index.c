@@ -2,12 +2,15 @@
 /*
  * store/index.c, index_txn.c: rows, growth of the map by this and by another
  * process, and the rules of who may call what where.
+ *
+ * Red when broken: "index-sync" (a_commit_is_on_the_disk).
  */
 #include "config.h"
 
 #include "tests/unit/fixture.h"
 
 #include <pthread.h>
+#include <sys/syscall.h>
 
 #include "store/index.h"
 #include "store/keys.h"
@@ -466,6 +469,29 @@ static void limits(void **state)
 	leave_index(&e);
 }
 
+/* LMDB's as well. */
+static unsigned syncs;
+
+int fdatasync(int fd)
+{
+	(void)__atomic_add_fetch(&syncs, 1, __ATOMIC_RELAXED);
+	return (int)syscall(SYS_fdatasync, fd);
+}
+
+static void a_commit_is_on_the_disk(void **state)
+{
+	struct rows rows = { .to = 3 };
+	unsigned before;
+	struct env e;
+
+	(void)state;
+	enter_index(&e);
+	before = syncs;
+	OK(index_update(e.idx, put_rows, &rows));
+	assert_true(syncs > before);
+	leave_index(&e);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -481,6 +507,7 @@ int main(void)
 		cmocka_unit_test(a_child_may_not_use_its_parents),
 		cmocka_unit_test(readonly),
 		cmocka_unit_test(limits),
+		cmocka_unit_test(a_commit_is_on_the_disk),
 	};
 
 	return RUN_TAP(tests);

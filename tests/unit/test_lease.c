@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* store/lease.c */
+/*
+ * store/lease.c
+ *
+ * Red when broken: "lease-lock" (one_holder).
+ */
 #include "config.h"
 
 #include "tests/unit/fixture.h"

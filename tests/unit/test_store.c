@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* store/store.c: what is opened, what is refused, and why. */
+/*
+ * store/store.c: what is opened, what is refused, and why.
+ *
+ * Red when broken: "blobs-readonly" (blobs_are_behind_a_readonly_mount).
+ */
 #include "config.h"
 
 #include "tests/unit/fixture.h"

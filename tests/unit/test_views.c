@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* store/views.c, views_load.c: the list of views, loading, sums. */
+/*
+ * store/views.c, views_load.c: the list of views, loading, sums.
+ *
+ * Red when broken: "view-id" (drop_forgets_and_ids_stay_used).
+ */
 #include "config.h"
 
 #include "tests/unit/fixture.h"
