@@ -13,6 +13,7 @@
 #include "fs/mount.h"
 #include "fs/settle.h"
 #include "fs/view.h"
+#include "store/base/broken.h"
 #include "store/blob.h"
 
 #define FLUSH_INTERVAL_NSEC NSEC_PER_SEC
@@ -110,7 +111,7 @@ static void put_staging_locked(struct node *n, struct node_rec *rec)
 	rec->blocks = n->blocks;
 	if (n->flags & NF_HOT)
 		rec->flags |= NODE_FLUX;
-	if (!(n->flags & NF_SYNCED))
+	if (!(n->flags & NF_SYNCED) && !broken("unsynced-mark"))
 		rec->flags |= NODE_UNSYNCED;
 	n->flags |= NF_STAGING_COMMITTED;
 	n->flags &= ~(unsigned)NF_FLUX_COMMITTED;
