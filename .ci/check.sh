@@ -27,9 +27,10 @@ build_variant() {
 		count "$name: make the tests" make -C "$dir" -j "$jobs" check TESTS=
 }
 
-# test_variant NAME: make check, its TAP results added to the sums.
+# test_variant NAME [MAKE-ARG...]: make check, its TAP results added to the sums.
 test_variant() {
 	local name=$1 dir=$build/check/$1 p f s r=0
+	shift
 	local -a plain=()
 	local results=$dir/test-suite.log
 	[ "$name" != tsan ] || ! setarch "$(uname -m)" -R true 2>/dev/null ||
@@ -40,8 +41,9 @@ test_variant() {
 	asan) plain+=(env TARGETFS_MODES="default neither") ;;
 	# posix.sh is too slow below ThreadSanitizer.
 	tsan) plain+=(env TARGETFS_MODES=default TARGETFS_SKIP=tests/fuse/posix.sh) ;;
+	break) plain+=(env TARGETFS_BROKEN="$dir/targetfs") ;;
 	esac
-	TAIL=0 run "$name: make check" "${plain[@]}" make -C "$dir" -j "$jobs" check || r=1
+	TAIL=0 run "$name: make check" "${plain[@]}" make -C "$dir" -j "$jobs" check "$@" || r=1
 	read -r p f s < <(awk '
 		/^# (PASS|XFAIL):/ { p += $3 }
 		/^# (FAIL|XPASS|ERROR):/ { f += $3 }
@@ -96,6 +98,9 @@ do_check() {
 			build_variant system-libfuse CC=gcc --enable-werror
 		); then passed=$((passed + 1)); else failed=$((failed + 1)); fi
 	fi
+	say "== gcc, with rules to leave out"
+	! build_variant break CC=gcc --enable-werror --enable-break=select ||
+		test_variant break TESTS=tests/crash/broken.sh
 	say "== address and undefined behaviour sanitizers"
 	! build_variant asan CC=gcc --enable-sanitize=address,undefined || test_variant asan
 	say "== thread sanitizer"

@@ -476,6 +476,27 @@ inject_into() {
 	done
 }
 
+# mount_injected CALLS WHAT [DIR]: as mount_view, with calls of the mounting
+# process and of the daemon going wrong from the start. Sets MNT; status 1: it
+# did not come to a mount, and $W/mount.out says why. inject_end ends it.
+mount_injected() {
+	local i opts
+	MNT=${3:-$W/ws/target}
+	mkdir -p "$MNT"
+	opts=$(mode_options)
+	rm -f "$W/strace"
+	strace -f -o "$W/strace" -e "trace=$1" -e "inject=$1:$2" \
+		"$TARGETFS" mount --store "$(store_dir)" ${opts:+-o "$opts"} \
+		"$MNT" >"$W/mount.out" 2>&1 &
+	STRACE=$!
+	for ((i = 0; i < 1000; i++)); do
+		is_view "$MNT" && break
+		kill -0 $STRACE 2>/dev/null || return 1
+		sleep 0.02
+	done
+	is_view "$MNT" && MOUNTS+=("$MNT")
+}
+
 inject_end() {
 	kill "$STRACE" 2>/dev/null
 	wait "$STRACE" 2>/dev/null

@@ -10,12 +10,14 @@ faults.py run DIR STATE [FIRST]
 faults.py check DIR STATE [FIRST]
                            what was acknowledged is there, whole; and the
                            filesystem can be used
+faults.py settled DIR      makes a file that, once shared, `run' changes
 faults.py fill DIR         writes until there is no space: that must be said
 """
 import errno
 import os
 import sys
 
+SETTLED = "debug/deps/libsettled-0123456789abcdef.rlib"
 GOOD = {errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 
 
@@ -44,6 +46,28 @@ class Told:
                 sys.exit(1)
             self.count += 1
             return True
+
+
+def settled():
+    os.makedirs("debug/deps", exist_ok=True)
+    with open(SETTLED, "wb") as f:
+        f.write(b"old" * 30000)
+
+
+def change_settled():
+    if os.path.exists(SETTLED):
+        with open(SETTLED, "r+b") as f:
+            f.write(b"new" * 1000)
+
+
+def check_settled():
+    if not os.path.exists(SETTLED):
+        return
+    with open(SETTLED, "rb") as f:
+        got = f.read()
+    if got[3000:] != b"old" * 29000 or got[:3000] not in (b"old" * 1000,
+                                                         b"new" * 1000):
+        sys.exit("the shared file has %d bytes and other ones" % len(got))
 
 
 def write_safely(i):
@@ -89,6 +113,8 @@ def run(state, first="0"):
     acked = []
     with told:
         os.makedirs("debug/deps", exist_ok=True)
+    with told:
+        change_settled()
     for i in range(int(first), int(first) + 12):
         with told:
             write_safely(i)
@@ -109,6 +135,7 @@ def check(state, first="100"):
         if got != content(i):
             sys.exit("%s: %d bytes, not what was acknowledged"
                      % (name(i), len(got)))
+    check_settled()
     os.makedirs("debug/deps", exist_ok=True)
     mine = range(int(first), int(first) + 6)
     for i in mine:
@@ -153,7 +180,8 @@ def fill():
 def main():
     cmd, top = sys.argv[1:3]
     os.chdir(top)
-    {"run": run, "check": check, "fill": fill}[cmd](*sys.argv[3:])
+    {"run": run, "check": check, "settled": settled,
+     "fill": fill}[cmd](*sys.argv[3:])
 
 
 main()

@@ -16,19 +16,10 @@ FAULTS=$TESTS/crash/faults.py
 
 # --- an error at the k-th call -----------------------------------------------
 
-inject() { # CALLS ERROR K
-	local name="$2 at call $3${EVERY:-} of $1" why=''
-	rm -rf "${W:?}/ws" "${W:?}/store"
-	mount_view || { nok "$name" "does not mount" && return; }
-	inject_into "$MNT" "$1" "error=$2:when=$3${EVERY:-}"
-	: >"$W/acked"
-	timeout 60 python3 "$FAULTS" run "$MNT" "$W/acked" >"$W/run.out" 2>&1 ||
-		why="the program: $(tail -n 2 "$W/run.out")"
-	# The fault may strike the last commit; that is said then.
-	umount_view >"$W/umount.said" || grep -qE 'Input/output|No space' \
-		"$W/umount.said" || why="$why; unmount: $(cat "$W/umount.said")"
-	inject_end
-	is_view "$MNT" && detach "$MNT"
+# What must hold when the fault is over: $W/acked is there, the mount goes on.
+# WHY is what went wrong before.
+judge() { # NAME WHY
+	local name=$1 why=$2
 	if ! grep -q INJECTED "$W/strace"; then
 		skip "$name" "it made no such call"
 		return
@@ -49,25 +40,99 @@ inject() { # CALLS ERROR K
 	fi
 }
 
+said_disk() { grep -qE 'Input/output|No space' "$1"; }
+
+inject() { # CALLS ERROR K
+	local name="$2 at call $3${EVERY:-} of $1" why=''
+	rm -rf "${W:?}/ws" "${W:?}/store"
+	mount_view || { nok "$name" "does not mount" && return; }
+	if [ "$1" = copy_file_range ]; then
+		python3 "$FAULTS" settled "$MNT"
+		SETTLE_ROUNDS=3 settle
+	fi
+	inject_into "$MNT" "$1" "error=$2:when=$3${EVERY:-}"
+	: >"$W/acked"
+	timeout 60 python3 "$FAULTS" run "$MNT" "$W/acked" >"$W/run.out" 2>&1 ||
+		why="the program: $(tail -n 2 "$W/run.out")"
+	# The fault may strike the last commit; that is said then.
+	umount_view >"$W/umount.said" || said_disk "$W/umount.said" ||
+		why="$why; unmount: $(cat "$W/umount.said")"
+	inject_end
+	is_view "$MNT" && detach "$MNT"
+	judge "$name" "$why"
+}
+
+# While a store is made, or a view recovered: there is a mount, or it is said
+# why not.
+inject_mount() { # new|crashed CALLS ERROR K
+	local name="$3 at call $4 of $2, mounting a $1 view" why=''
+	rm -rf "${W:?}/ws" "${W:?}/store"
+	: >"$W/acked"
+	if [ "$1" = crashed ]; then
+		mount_view || { nok "$name" "does not mount" && return; }
+		timeout 60 python3 "$FAULTS" run "$MNT" "$W/acked" >"$W/run.out"
+		crash_view
+	fi
+	echo "not mounted" >"$W/run.out"
+	if mount_injected "$2" "error=$3:when=$4"; then
+		echo "mounted" >"$W/run.out"
+		umount_view >"$W/umount.said" || said_disk "$W/umount.said" ||
+			why="unmount: $(cat "$W/umount.said")"
+	elif ! said_disk "$W/mount.out"; then
+		why="mount says: $(tail -n 2 "$W/mount.out")"
+	fi
+	inject_end
+	is_view "$MNT" && detach "$MNT"
+	judge "$name" "$why"
+}
+
+# In short: one error each, another one in the other mode.
+errors() {
+	if [ -n "$LONG" ]; then
+		echo EIO ENOSPC
+	elif [ "$MODE" = default ]; then
+		echo EIO
+	else
+		echo ENOSPC
+	fi
+}
+
 injections() {
 	local calls error k
 	command -v strace >/dev/null || {
 		skip "errors at the k-th call" "needs strace"
 		return
 	}
-	for calls in pwrite64,pwritev,pwritev2 fsync,fdatasync \
-		rename,renameat,renameat2 openat ftruncate fallocate linkat \
-		unlinkat copy_file_range fstat,newfstatat,statx msync; do
-		for error in EIO ENOSPC; do
+	for error in $(errors); do
+		for calls in pwrite64,pwritev,pwritev2 fsync,fdatasync openat \
+			ftruncate fallocate linkat unlinkat \
+			fstat,newfstatat,statx; do
 			for k in ${KS:-2 ${LONG:+1 3 4 5 7 10 15 25 40}}; do
 				inject "$calls" "$error" "$k"
+			done
+		done
+		inject copy_file_range "$error" 1
+		for calls in rename,renameat,renameat2 mkdirat fsync,fdatasync \
+			pwrite64,pwritev,pwritev2 ftruncate; do
+			for k in 1 ${LONG:+2 3 4 5 6}; do
+				inject_mount new "$calls" "$error" "$k"
+			done
+		done
+		for calls in fsync,fdatasync pwrite64,pwritev,pwritev2 \
+			unlinkat getdents64; do
+			for k in 1 ${LONG:+2 3 4 5 6}; do
+				inject_mount crashed "$calls" "$error" "$k"
 			done
 		done
 	done
 	# and from the k-th on, all of them
 	for calls in pwrite64,pwritev,pwritev2 fsync,fdatasync; do
-		EVERY=+ inject "$calls" EIO 3
-		EVERY=+ inject "$calls" ENOSPC 8
+		case $(errors) in
+		*EIO*) EVERY=+ inject "$calls" EIO 3 ;;
+		esac
+		case $(errors) in
+		*ENOSPC*) EVERY=+ inject "$calls" ENOSPC 8 ;;
+		esac
 	done
 }
 

@@ -85,6 +85,16 @@ at_random() {
 	done
 }
 
+# The injected signal has come, and nobody else has sent one yet.
+was_struck() {
+	local i
+	for ((i = 0; i < 20; i++)); do
+		grep -q 'killed by SIGKILL' "$W/strace" && return
+		sleep 0.05
+	done
+	return 1
+}
+
 # At the k-th call of one kind that a thread of the daemon makes in the build.
 at_call() { # CALLS K
 	mount_view || { nok "mount" && return; }
@@ -92,14 +102,42 @@ at_call() { # CALLS K
 	timeout 20 rm -rf "${MNT:?}"/debug "$MNT"/.[!.]* 2>/dev/null
 	cargo_build >"$W/build.out" 2>&1
 	sync "$MNT" 2>/dev/null
+	was_struck
+	local struck=$?
 	kill_view "$MNT" >/dev/null
 	detach "$MNT"
 	inject_end
-	if grep -q 'INJECTED\|killed by SIGKILL' "$W/strace"; then
+	if [ $struck = 0 ]; then
 		judge "killed at call $2 of $1"
 	else
 		skip "killed at call $2 of $1" "it made no such call"
 	fi
+}
+
+# While the store is made, where names come by rename, and at the first mount:
+# what is left is no store yet, or a whole one.
+at_first_mount() { # CALLS K
+	local name="killed at call $2 of $1 in the first mount" why=''
+	local STORE=$W/first
+	rm -rf "$STORE"
+	mount_injected "$1" "signal=KILL:when=$2"
+	was_struck
+	local struck=$?
+	kill_view "$MNT" >/dev/null
+	inject_end
+	! is_view "$MNT" || detach "$MNT"
+	if [ $struck != 0 ]; then
+		skip "$name" "it made no such call"
+		return
+	fi
+	if ! mount_view; then
+		nok "$name" "does not mount"
+		return
+	fi
+	{ echo x >"$MNT/x" && umount_view; } || why="cannot be used"
+	timeout 120 "$TARGETFS" fsck --store "$STORE" --read-data \
+		>"$W/fsck.out" 2>&1 || why="$why; fsck: $(tail -n 3 "$W/fsck.out")"
+	if [ -z "$why" ]; then ok "$name"; else nok "$name" "$why"; fi
 }
 
 at_calls() {
@@ -108,10 +146,15 @@ at_calls() {
 		skip "killed at the k-th call" "needs strace"
 		return
 	}
-	for calls in fsync,fdatasync rename,renameat,renameat2 \
-		pwrite64,pwritev,pwritev2 link,linkat unlink,unlinkat msync; do
+	for calls in fsync,fdatasync pwrite64,pwritev,pwritev2 linkat unlinkat; do
 		for k in ${KS:-3 ${LONG:+1 2 5 9 17 33 65}}; do
 			at_call "$calls" "$k"
+		done
+	done
+	for calls in rename,renameat,renameat2 mkdirat fsync,fdatasync \
+		pwrite64,pwritev,pwritev2; do
+		for k in 1 ${LONG:+2 3 4 5 6 7 8}; do
+			at_first_mount "$calls" "$k"
 		done
 	done
 }
