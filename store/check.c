@@ -35,10 +35,11 @@ void check_problem(struct check *c, enum remedy remedy, const char *format, ...)
 	va_list ap;
 	int len;
 
-	if (remedy == REMEDY_LEFT_OVER)
+	if (remedy == REMEDY_LEFT_OVER) {
 		c->rep.left_over++;
-	else
-		c->rep.damaged++;
+		return;
+	}
+	c->rep.damaged++;
 	if (remedy == REMEDY_WAIT)
 		c->rep.skipped++;
 	else if (remedy == REMEDY_REPAIR && check_repairs(c))

@@ -35,8 +35,9 @@ struct check_report {
 	uint64_t damaged;  /* problems found */
 	uint64_t repaired; /* of them, repaired */
 	uint64_t skipped;  /* of them, in views that are mounted */
-	/* Files that a killed daemon left behind: no damage, and daemons free
-	 * them in time; a repair does so now. */
+	/* Files that nothing refers to, as a file removed while it was being
+	 * stored leaves one, or a killed daemon. No damage, and not told:
+	 * daemons free them in time; a repair does so now. */
 	uint64_t left_over;
 };
 

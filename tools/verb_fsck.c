@@ -111,8 +111,7 @@ static void print_text(const struct fsck *f, const struct check_report *rep)
 	if (f->rebuilt)
 		(void)printf("; index rebuilt");
 	if (rep->left_over > 0)
-		(void)printf("; left over by daemons that were killed, and %s: "
-			     "%" PRIu64,
+		(void)printf("; in no use any more, and %s: %" PRIu64,
 			     f->flags & CHECK_REPAIR ? "removed"
 						     : "freed in time",
 			     rep->left_over);
