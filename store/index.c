@@ -357,6 +357,33 @@ static int check_length(struct index *idx)
 	return 0;
 }
 
+/* LMDB holds a read lock on the first byte of its lock file for as long as a
+ * process has the environment open, and takes it with waiting. */
+static int lock_lock_file(int dirfd, int *ret_fd)
+{
+	struct flock fl = { .l_type = F_WRLCK, .l_len = 1 };
+	_cleanup_close_ int fd = -1;
+
+	fd = openat(dirfd, "index/lock.mdb",
+		    O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return -errno;
+	if (fcntl(fd, F_OFD_SETLK, &fl) < 0)
+		return errno == EAGAIN || errno == EACCES ? -EBUSY : -errno;
+	*ret_fd = TAKE_FD(fd);
+	return 0;
+}
+
+/* LMDB's lock file is of another version than ours, which it lets live only
+ * while somebody has the index open. */
+static int version_mismatch(const struct index *idx)
+{
+	_cleanup_close_ int fd = -1;
+	int r = lock_lock_file(idx->dirfd, &fd);
+
+	return r == -EBUSY ? r : -EBADMSG;
+}
+
 static int open_env(struct index *idx, size_t map_size)
 {
 	unsigned flags = MDB_NOTLS;
@@ -381,6 +408,8 @@ static int open_env(struct index *idx, size_t map_size)
 		rc = mdb_env_set_assert(idx->env, index_on_assert);
 	if (!rc)
 		rc = mdb_env_open(idx->env, path, flags, 0600);
+	if (rc == MDB_VERSION_MISMATCH)
+		return version_mismatch(idx);
 	if (rc)
 		return index_errno(rc);
 	rc = check_length(idx);
@@ -552,23 +581,6 @@ struct index *index_close(struct index *idx)
 	}
 	lock_release(&registry);
 	return NULL;
-}
-
-/* LMDB holds a read lock on the first byte of its lock file for as long as a
- * process has the environment open, and takes it with waiting. */
-static int lock_lock_file(int dirfd, int *ret_fd)
-{
-	struct flock fl = { .l_type = F_WRLCK, .l_len = 1 };
-	_cleanup_close_ int fd = -1;
-
-	fd = openat(dirfd, "index/lock.mdb",
-		    O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0)
-		return -errno;
-	if (fcntl(fd, F_OFD_SETLK, &fl) < 0)
-		return errno == EAGAIN || errno == EACCES ? -EBUSY : -errno;
-	*ret_fd = TAKE_FD(fd);
-	return 0;
 }
 
 int index_lock_unused(int dirfd, int *ret_fd)
