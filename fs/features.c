@@ -5,15 +5,14 @@
 #include "fs/features.h"
 
 #include <fcntl.h>
-#include <linux/capability.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
 #include "fs/counters.h"
 #include "fs/fuse.h"
+#include "fs/privilege.h"
 #include "fs/session.h"
 
 #define URING_SWITCH "/sys/module/fuse/parameters/enable_uring"
@@ -42,31 +41,6 @@ static bool file_begins_with(const char *path, const char *s)
 	return n > 0 && strncmp(buf, s, strlen(s)) == 0;
 }
 
-static bool has_capability(unsigned cap)
-{
-	struct __user_cap_header_struct h = {
-		.version = _LINUX_CAPABILITY_VERSION_3
-	};
-	struct __user_cap_data_struct d[2] = { 0 };
-
-	return syscall(SYS_capget, &h, d) == 0 && d[0].effective & (1U << cap);
-}
-
-bool features_overrides_permissions(void)
-{
-	return geteuid() == 0 && has_capability(CAP_DAC_OVERRIDE) &&
-	       has_capability(CAP_FOWNER) && has_capability(CAP_CHOWN);
-}
-
-static bool has_sys_admin(void)
-{
-	if (!has_capability(CAP_SYS_ADMIN))
-		return false;
-	/* All ids mapped onto themselves: the initial user namespace. */
-	return file_begins_with("/proc/self/uid_map",
-				"         0          0 4294967295");
-}
-
 unsigned session_features_built(void)
 {
 	unsigned f = 0;
@@ -89,7 +63,8 @@ unsigned features_here(bool nopassthrough, bool nouring)
 {
 	unsigned f = session_features_built();
 
-	if (nopassthrough || !kernel_is_at_least(6, 9) || !has_sys_admin())
+	if (nopassthrough || !kernel_is_at_least(6, 9) ||
+	    !privilege_sys_admin())
 		f &= ~(unsigned)FEATURE_PASSTHROUGH;
 	if (nouring || !kernel_is_at_least(6, 14) ||
 	    !file_begins_with(URING_SWITCH, "Y"))

@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "fs/privilege.h"
 #include "fs/session.h"
 #include "store/base/macros.h"
 #include "store/lease.h"
@@ -38,37 +39,93 @@ static int parse_source(const char *source, struct mount_info *ret_info)
 	return ret_info->store ? 0 : -ENOMEM;
 }
 
-int mount_find(const char *mountpoint, struct mount_info *ret_info)
+static uint32_t owner_of(const struct mntent *m)
+{
+	const char *opt = hasmntopt(m, "user_id");
+
+	return opt ? (uint32_t)strtoul(opt + strlen("user_id="), NULL, 10) : 0;
+}
+
+static int take_info(const struct mntent *m, struct mount_info *ret_info)
+{
+	int r;
+
+	if (strcmp(m->mnt_type, "fuse.targetfs") != 0)
+		return -ENOENT;
+	r = parse_source(m->mnt_fsname, ret_info);
+	if (r < 0)
+		return r;
+	ret_info->owner = owner_of(m);
+	ret_info->mountpoint = strdup(m->mnt_dir);
+	return ret_info->mountpoint ? 0 : -ENOMEM;
+}
+
+static bool is_below(const char *path, const char *dir)
+{
+	size_t len = strlen(dir);
+
+	return strncmp(path, dir, len) == 0 &&
+	       (path[len] == '/' || strcmp(dir, "/") == 0);
+}
+
+/* At @path, or where it is below. The last one is the one on top. */
+static int find(const char *path, bool around, struct mount_info *ret_info)
 {
 	FILE *f = setmntent("/proc/self/mounts", "re");
 	struct mount_info found = { 0 };
+	size_t longest = 0;
 	char buf[16384];
 	struct mntent m;
 	int r = -ENOENT;
 
 	if (!f)
 		return -errno;
-	/* The last one is the one on top. */
-	while (getmntent_r(f, &m, buf, sizeof(buf))) {
-		if (strcmp(m.mnt_dir, mountpoint) != 0)
+	while (r != -ENOMEM && getmntent_r(f, &m, buf, sizeof(buf))) {
+		if (strcmp(m.mnt_dir, path) != 0 &&
+		    !(around && is_below(path, m.mnt_dir)))
 			continue;
+		if (strlen(m.mnt_dir) < longest)
+			continue;
+		longest = strlen(m.mnt_dir);
 		mount_info_release(&found);
-		r = strcmp(m.mnt_type, "fuse.targetfs") == 0
-			    ? parse_source(m.mnt_fsname, &found)
-			    : -ENOENT;
+		r = take_info(&m, &found);
 	}
 	(void)endmntent(f);
-	if (r == 0) {
-		found.mountpoint = strdup(mountpoint);
-		if (!found.mountpoint)
-			r = -ENOMEM;
-	}
 	if (r < 0) {
 		mount_info_release(&found);
 		return r;
 	}
 	*ret_info = found;
 	return 0;
+}
+
+int mount_find(const char *mountpoint, struct mount_info *ret_info)
+{
+	return find(mountpoint, false, ret_info);
+}
+
+int mount_find_around(const char *path, struct mount_info *ret_info)
+{
+	return find(path, true, ret_info);
+}
+
+int mount_find_below(const char *mountpoint, char **ret_path)
+{
+	FILE *f = setmntent("/proc/self/mounts", "re");
+	char buf[16384];
+	struct mntent m;
+	int r = -ENOENT;
+
+	if (!f)
+		return -errno;
+	while (r == -ENOENT && getmntent_r(f, &m, buf, sizeof(buf))) {
+		if (!is_below(m.mnt_dir, mountpoint))
+			continue;
+		*ret_path = strdup(m.mnt_dir);
+		r = *ret_path ? 0 : -ENOMEM;
+	}
+	(void)endmntent(f);
+	return r;
 }
 
 void mount_info_release(struct mount_info *info)
@@ -99,11 +156,12 @@ static int fusermount(const char *dir, bool lazy)
 
 static int detach(const char *dir, bool lazy)
 {
-	int r;
+	bool hidden = privilege_hide();
+	int r = 0;
 
-	if (umount2(dir, UMOUNT_NOFOLLOW | (lazy ? MNT_DETACH : 0)) == 0)
-		return 0;
-	r = -errno;
+	if (umount2(dir, UMOUNT_NOFOLLOW | (lazy ? MNT_DETACH : 0)) < 0)
+		r = -errno;
+	privilege_show(hidden);
 	return r == -EPERM ? fusermount(dir, lazy) : r;
 }
 
@@ -175,7 +233,9 @@ int mount_remove(const char *mountpoint, bool lazy)
 
 	if (r < 0)
 		return r;
-	r = detach(mountpoint, lazy);
+	r = geteuid() != 0 && geteuid() != info.owner
+		    ? -EPERM
+		    : detach(mountpoint, lazy);
 	if (r == 0 && !lazy)
 		r = wait_for_end(&info);
 	mount_info_release(&info);

@@ -30,6 +30,7 @@
 #include "fs/log.h"
 #include "fs/mount.h"
 #include "fs/ops.h"
+#include "fs/privilege.h"
 #include "fs/settle.h"
 
 /* linux/magic.h */
@@ -153,10 +154,37 @@ static bool fusermount_is_setuid(void)
 	return stat("/usr/bin/fusermount3", &st) < 0 || st.st_mode & S_ISUID;
 }
 
-static int mount_failed(struct start *s)
+/* By fusermount3, which has said on standard error what it did not like. */
+static void user_mount_failed(struct start *s)
 {
 	const char *dir = s->opts->mountpoint;
 
+	if (access("/usr/bin/fusermount3", F_OK) < 0)
+		say(s,
+		    "cannot mount on '%s': without root, fusermount3 of the "
+		    "package fuse3 is needed",
+		    dir);
+	else if (!fusermount_is_setuid())
+		say(s,
+		    "cannot mount on '%s': fusermount3 is not set-user-id "
+		    "root; as root: chmod u+s /usr/bin/fusermount3",
+		    dir);
+	else if (access(dir, W_OK) < 0)
+		say(s,
+		    "cannot mount on '%s': a plain user mounts only on "
+		    "directories that they may write to",
+		    dir);
+	else if (s->opts->allow_other)
+		say(s,
+		    "cannot mount on '%s': for allow_other, root has to put "
+		    "the line user_allow_other into /etc/fuse.conf",
+		    dir);
+	else
+		say(s, "cannot mount on '%s': fusermount3 refused", dir);
+}
+
+static int mount_failed(struct start *s)
+{
 	if (access("/dev/fuse", F_OK) < 0)
 		say(s, "there is no /dev/fuse here; load the kernel's fuse "
 		       "module, or start the container with --device "
@@ -168,20 +196,9 @@ static int mount_failed(struct start *s)
 		say(s,
 		    "cannot mount on '%s': mounting is not permitted here; "
 		    "a container needs --cap-add SYS_ADMIN",
-		    dir);
-	else if (!fusermount_is_setuid())
-		say(s,
-		    "cannot mount on '%s': fusermount3 is not set-user-id "
-		    "root; as root: chmod u+s /usr/bin/fusermount3",
-		    dir);
+		    s->opts->mountpoint);
 	else
-		say(s,
-		    "cannot mount on '%s'; without root, fusermount3 of "
-		    "the package fuse3 is needed%s",
-		    dir,
-		    s->opts->allow_other ? ", and user_allow_other in "
-					   "/etc/fuse.conf for allow_other"
-					 : "");
+		user_mount_failed(s);
 	return -EPERM;
 }
 
@@ -322,6 +339,7 @@ static int make_session(struct start *s)
 	char store[PATH_MAX * 2], opts[PATH_MAX * 2 + 256];
 	char *argv[] = { (char[]){ "targetfs" }, (char[]){ "-o" }, opts, NULL };
 	struct fuse_args args = FUSE_ARGS_INIT(3, argv);
+	bool hidden;
 	int r;
 
 	r = escape(store_path(m->store), store, sizeof(store));
@@ -339,9 +357,18 @@ static int make_session(struct start *s)
 	if (fuse_set_signal_handlers(m->se) < 0)
 		return -EINVAL;
 	(void)signal(SIGIO, SIG_IGN); /* leases, content.c */
-	if (fuse_session_mount(m->se, s->opts->mountpoint) != 0)
-		return mount_failed(s);
-	return 0;
+	hidden = privilege_hide();
+	r = fuse_session_mount(m->se, s->opts->mountpoint);
+	privilege_show(hidden);
+	return r != 0 ? mount_failed(s) : 0;
+}
+
+static void unmount(struct mount *m)
+{
+	bool hidden = privilege_hide();
+
+	fuse_session_unmount(m->se);
+	privilege_show(hidden);
 }
 
 static int serve(struct mount *m)
@@ -437,7 +464,7 @@ static int run(struct start *s)
 		/* Their replies need the session's descriptor. */
 		worker_pool_stop(m->workers);
 		worker_pool_stop(m->notifier);
-		fuse_session_unmount(m->se);
+		unmount(m);
 	}
 	end_session(m);
 	close_all(m);

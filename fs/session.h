@@ -30,8 +30,9 @@ struct session_opts {
 
 /*
  * 0, or a negative errno and, in @ret_message, one line for the user: what is
- * wrong and what to do. On success the message may hold hints about what
- * would make the mount faster here (one a line), or be empty.
+ * wrong and what to do; an empty one when it is the store that could not be
+ * opened, with the error of store_open(). On success the message may hold
+ * hints about what would make the mount faster here (one a line), or be empty.
  */
 int session_start(const struct session_opts *opts,
 		  char ret_message[SESSION_MESSAGE_MAX]);
@@ -52,9 +53,14 @@ struct mount_info {
 	char *mountpoint; /* owned */
 	char *store;	  /* owned */
 	uint32_t view;
+	uint32_t owner; /* the uid of who mounted it */
 };
 /* -ENOENT when nothing of ours is mounted at exactly @mountpoint. */
 int mount_find(const char *mountpoint, struct mount_info *ret_info);
+/* The mount that the absolute @path is in, or would be; -ENOENT: none of ours */
+int mount_find_around(const char *path, struct mount_info *ret_info);
+/* A mount of whatever kind below @mountpoint: its path. -ENOENT: none. */
+int mount_find_below(const char *mountpoint, char **ret_path);
 void mount_info_release(struct mount_info *info);
 /*
  * Unmounts and waits until the daemon has committed everything and given its

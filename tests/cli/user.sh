@@ -39,8 +39,47 @@ all_verbs() {
 foreign_mount() {
 	export TARGETFS_STORE=$W/store
 	gives 1 "umount of root's mount" umount "$FOREIGN"
+	says "says whose it is" "was mounted by another user"
+	gives 1 "umount --lazy of root's mount" umount --lazy "$FOREIGN"
 	gives 1 "root's store" views --store "$FOREIGN_STORE"
 	says "says whose it is" "belongs to user 0"
+}
+
+# The capability that passthrough needs, on the program, is none to mount
+# wherever one likes.
+with_capability() {
+	export TARGETFS_STORE=$W/store TARGETFS=$CAPABLE
+	tf version --json
+	if [ "$(jq '.active_here | index("passthrough")' "$W/out")" = null ]; then
+		skip "setcap" "the kernel has no passthrough, or $W is mounted nosuid"
+		return
+	fi
+	mkdir -p "$W/cap"
+	gives 0 "mount with cap_sys_admin" mount "$W/cap/target"
+	MOUNTS+=("$W/cap/target")
+	echo 1 >"$W/cap/target/f"
+	tf stats --json
+	isnt_null '.views[] | select(.name == "cap") | .features | index("passthrough")' \
+		"has passthrough"
+	gives 0 "umount" umount "$W/cap/target"
+	gives 1 "mount over a directory of root's" mount --workspace "$W/cap" "$ROOTS"
+	says "says why" "directories that they may write to"
+	! is_view "$ROOTS"
+	is $? 0 "and leaves it alone"
+	gives 1 "allow_other" mount -o allow_other "$W/cap/target"
+	says "is left to root" "user_allow_other"
+	gives 1 "umount of root's mount" umount --lazy "$FOREIGN"
+}
+
+isnt_null() { # EXPRESSION NAME: of the last tf's output
+	[ "$(jq "$1" "$W/out")" != null ]
+	is $? 0 "$2"
+}
+
+# cap_sys_admin+ep, as setcap writes it: version 2 with the effective bit.
+give_capability() {
+	setfattr -n security.capability \
+		-v 0x0100000200002000000000000000000000000000 "$1"
 }
 
 # Where the system's fusermount3 is not setuid, one that is takes its place,
@@ -70,6 +109,14 @@ run() {
 	tf mount --store "$W/rootstore" "$W/root/target"
 	export FOREIGN=$W/root/target FOREIGN_STORE=$W/rootstore
 	MODES=user for_modes foreign_mount
+	mkdir -m 755 "$W/roots"
+	cp "$TARGETFS" "$W/capable" && chmod 755 "$W/capable"
+	export ROOTS=$W/roots CAPABLE=$W/capable
+	if give_capability "$CAPABLE" 2>/dev/null; then
+		MODES=user for_modes with_capability
+	else
+		skip "setcap" "needs setfattr, and a filesystem that keeps it"
+	fi
 	check "root's mount is still there" is_view "$W/root/target"
 	tf umount "$W/root/target"
 }
