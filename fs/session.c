@@ -47,7 +47,8 @@
 struct start {
 	const struct session_opts *opts;
 	struct mount mount;
-	int report_fd; /* to the parent; -1 in the foreground */
+	int report_fd;	   /* to the parent; -1 in the foreground */
+	bool store_failed; /* to open: no message, by session.h */
 	char message[SESSION_MESSAGE_MAX];
 };
 
@@ -97,35 +98,6 @@ static bool is_stacked(int fd)
 }
 
 /* --- messages ---------------------------------------------------------- */
-
-static int store_failed(struct start *s, int r)
-{
-	const char *path = s->opts->store;
-
-	if (r == -ESTALE)
-		say(s,
-		    "the store '%s' has another format; use another "
-		    "--store, or the version of targetfs that made it",
-		    path);
-	else if (r == -ENOTEMPTY)
-		say(s,
-		    "'%s' is not a store and not empty; give an empty or "
-		    "new directory with --store",
-		    path);
-	else if (r == -EBADMSG)
-		say(s,
-		    "the index of the store '%s' is damaged; run "
-		    "'targetfs fsck --repair --store %s'",
-		    path, path);
-	else if (r == -EAGAIN)
-		say(s,
-		    "the store '%s' is in use by a process of another "
-		    "container with the same process id; try again",
-		    path);
-	else
-		say(s, "cannot open the store '%s': %s", path, strerror(-r));
-	return r;
-}
 
 static int view_failed(struct start *s, int r, const struct lease_page *holder)
 {
@@ -271,8 +243,9 @@ static int open_all(struct start *s)
 	if (r < 0)
 		return r;
 	r = store_open(s->opts->store, STORE_CREATE, &m->store);
+	s->store_failed = r < 0;
 	if (r < 0)
-		return store_failed(s, r);
+		return r;
 	m->backing_is_stacked = is_stacked(store_staging_fd(m->store));
 	m->features = features_here(s->opts->nopassthrough, s->opts->nouring);
 	if (store_blobs_ro_fd(m->store) != store_blobs_fd(m->store))
@@ -468,7 +441,7 @@ static int run(struct start *s)
 	}
 	end_session(m);
 	close_all(m);
-	if (r < 0 && s->message[0] == '\0')
+	if (r < 0 && s->message[0] == '\0' && !s->store_failed)
 		say(s, "%s", strerror(-r));
 	report(s, r);
 	return r;
@@ -477,15 +450,21 @@ static int run(struct start *s)
 /* --- the parent -------------------------------------------------------- */
 
 /* What the child reports; -EIO when it ended without a word. */
-static int wait_report(int fd, char ret_message[SESSION_MESSAGE_MAX])
+static int wait_report(int fd, const struct session_opts *opts,
+		       char ret_message[SESSION_MESSAGE_MAX])
 {
 	size_t len = 0;
 	ssize_t n;
 	int r;
 
 	n = read(fd, &r, sizeof(r));
-	if (n != (ssize_t)sizeof(r))
+	if (n != (ssize_t)sizeof(r)) {
+		(void)snprintf(ret_message, SESSION_MESSAGE_MAX,
+			       "the daemon ended before it was ready; its log "
+			       "is '%s/log'",
+			       opts->store);
 		return -EIO;
+	}
 	while (len < SESSION_MESSAGE_MAX - 1 &&
 	       (n = read(fd, ret_message + len,
 			 SESSION_MESSAGE_MAX - 1 - len)) > 0)
@@ -517,7 +496,7 @@ static int start_child(const struct session_opts *opts,
 		_exit(run(&s) < 0);
 	}
 	(void)close(fds[1]);
-	r = wait_report(fds[0], ret_message);
+	r = wait_report(fds[0], opts, ret_message);
 	(void)close(fds[0]);
 	if (r < 0)
 		(void)waitpid(pid, NULL, 0);
@@ -539,10 +518,5 @@ int session_start(const struct session_opts *opts,
 	}
 	for (int i = 0; i < FORKS_MAX && r == -EAGAIN; i++)
 		r = start_child(opts, ret_message);
-	if (r == -EIO && ret_message[0] == '\0')
-		(void)snprintf(ret_message, SESSION_MESSAGE_MAX,
-			       "the daemon ended before it was ready; its log "
-			       "is '%s/log'",
-			       opts->store);
 	return r;
 }

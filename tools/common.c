@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -21,17 +22,41 @@
 #include "store/store.h"
 #include "tools/paths.h"
 
+/* Control characters as "\\x0a": a message is one line, whatever a path is. */
+static char *visible(const char *text)
+{
+	char *out = malloc(strlen(text) * 4 + 1);
+	size_t n = 0;
+
+	if (!out)
+		return NULL;
+	for (; *text; text++) {
+		unsigned char c = (unsigned char)*text;
+
+		if (c < 0x20 || c == 0x7f)
+			n += (size_t)sprintf(out + n, "\\x%02x", c);
+		else
+			out[n++] = *text;
+	}
+	out[n] = '\0';
+	return out;
+}
+
 __attribute__((format(printf, 1, 0))) static void
 vsay(const char *fmt, va_list ap, const char *tail)
 {
 	_cleanup_free_ char *text = NULL;
+	_cleanup_free_ char *line = NULL;
 
 	if (vasprintf(&text, fmt, ap) < 0) {
 		text = NULL;
 		return;
 	}
+	line = visible(text);
+	if (!line)
+		return;
 	/* One call, so that lines of several processes do not mix. */
-	(void)fprintf(stderr, "targetfs: %s%s%s\n", text, tail ? ": " : "",
+	(void)fprintf(stderr, "targetfs: %s%s%s\n", line, tail ? ": " : "",
 		      tail ? tail : "");
 }
 
@@ -112,8 +137,12 @@ int store_choose(const char *option, char **ret_path)
 	char *path = NULL;
 	int r;
 
+	if (chosen && !*chosen) {
+		say("--store is empty; name a directory, or leave it out");
+		return -EINVAL;
+	}
 	if (chosen) {
-		r = *chosen ? path_resolve(chosen, &path) : -EINVAL;
+		r = path_resolve(chosen, &path);
 		if (r < 0)
 			return say_error(r, "cannot use '%s' as the store",
 					 chosen);
@@ -150,68 +179,90 @@ static void read_format(const char *path, char *ret_text, size_t size)
 	ret_text[strcspn(ret_text, "\n")] = '\0';
 }
 
-static void say_not_yours(const char *path, int r)
+static void not_yours_text(const char *path, int r, char *ret_text, size_t size)
 {
 	struct stat st;
 
 	if (stat(path, &st) == 0 && st.st_uid != geteuid())
-		say("the store '%s' belongs to user %u; choose one of your own "
-		    "with --store or TARGETFS_STORE",
-		    path, (unsigned)st.st_uid);
+		(void)snprintf(ret_text, size,
+			       "the store '%s' belongs to user %u; choose one "
+			       "of your own with --store or TARGETFS_STORE",
+			       path, (unsigned)st.st_uid);
 	else
-		(void)say_error(r, "cannot open the store '%s'", path);
+		(void)snprintf(ret_text, size,
+			       "cannot open the store '%s': %s; choose one of "
+			       "your own with --store or TARGETFS_STORE",
+			       path, strerror(-r));
+}
+
+static void other_version_text(const char *path, char *ret_text, size_t size)
+{
+	char format[64];
+
+	read_format(path, format, sizeof(format));
+	(void)snprintf(ret_text, size,
+		       "the store '%s' is of another version: it says '%s', "
+		       "this targetfs (%s) reads '%s'; use the targetfs that "
+		       "made it, or another store with --store",
+		       path, format, PACKAGE_VERSION, STORE_FORMAT);
+}
+
+/* What stands before the path, in quotes, and after it. */
+static const struct store_error {
+	int r;
+	const char *before, *after;
+} store_errors[] = {
+	{ -ENOENT, "no store at",
+	  " yet; 'targetfs mount' makes one, --store names another" },
+	{ -ENOTEMPTY, "this is not a store, and not empty:",
+	  "; name an empty or a new directory with --store" },
+	{ -ENOTDIR, "the store cannot be at",
+	  ", which is not a directory; name another with --store" },
+	{ -EBUSY, "the store",
+	  " is in use by an incompatible targetfs (built with another LMDB); "
+	  "unmount the views of that one first, or use it" },
+	{ -EAGAIN, "the index of the store",
+	  " has no reader slot left for this process: too many PID namespaces "
+	  "use it at once; try again, or run the container with --pid=host" },
+	{ -ENOSPC, "no space left for the store",
+	  "; make room there, or free some with 'targetfs drop'" },
+	{ -EROFS, "the store",
+	  " is on a read-only filesystem; choose another with --store" },
+};
+
+void store_error_text(const char *path, int r, char *ret_text, size_t size)
+{
+	for (size_t i = 0; i < ARRAY_LEN(store_errors); i++) {
+		const struct store_error *e = &store_errors[i];
+
+		if (e->r != r)
+			continue;
+		(void)snprintf(ret_text, size, "%s '%s'%s", e->before, path,
+			       e->after);
+		return;
+	}
+	if (r == -EBADMSG)
+		(void)snprintf(
+			ret_text, size,
+			"the index of the store '%s' is damaged; unmount "
+			"its views and run: targetfs fsck --repair "
+			"--store '%s'",
+			path, path);
+	else if (r == -ESTALE)
+		other_version_text(path, ret_text, size);
+	else if (r == -EACCES || r == -EPERM)
+		not_yours_text(path, r, ret_text, size);
+	else
+		(void)snprintf(ret_text, size, "cannot open the store '%s': %s",
+			       path, strerror(-r));
 }
 
 void say_store_error(const char *path, int r)
 {
-	char format[64];
+	char text[2 * PATH_MAX + 512];
 
-	switch (r) {
-	case -ENOENT:
-		say("no store at '%s' yet; 'targetfs mount' makes one, --store "
-		    "names another",
-		    path);
-		break;
-	case -ESTALE:
-		read_format(path, format, sizeof(format));
-		say("the store '%s' is of another version: it says '%s', this "
-		    "targetfs (%s) reads '%s'; use the targetfs that made it, "
-		    "or another store with --store",
-		    path, format, PACKAGE_VERSION, STORE_FORMAT);
-		break;
-	case -ENOTEMPTY:
-		say("'%s' is not a store, and not empty; name an empty or a "
-		    "new directory with --store",
-		    path);
-		break;
-	case -EBADMSG:
-		say("the index of the store '%s' is damaged; unmount its views "
-		    "and run: targetfs fsck --repair --store '%s'",
-		    path, path);
-		break;
-	case -EBUSY:
-		say("the store '%s' is in use by an incompatible targetfs; "
-		    "unmount the views of that one first",
-		    path);
-		break;
-	case -EAGAIN:
-		say("the index of the store '%s' has no reader slot left for "
-		    "this process: too many PID namespaces use it at once; "
-		    "try again, or run the container with --pid=host",
-		    path);
-		break;
-	case -ENOSPC:
-		say("no space left for the store '%s'; make room there, or "
-		    "free some with 'targetfs drop'",
-		    path);
-		break;
-	case -EACCES:
-	case -EPERM:
-		say_not_yours(path, r);
-		break;
-	default:
-		(void)say_error(r, "cannot open the store '%s'", path);
-	}
+	store_error_text(path, r, text, sizeof(text));
+	say("%s", text);
 }
 
 /* Goes on in a child: returns there; the parent ends with its status. */

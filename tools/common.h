@@ -9,6 +9,7 @@
 #ifndef TOOLS_COMMON_H
 #define TOOLS_COMMON_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 struct store;
@@ -49,7 +50,8 @@ int store_open_or_say(const char *path, unsigned flags,
 /* The same, but leaves -EBADMSG to the caller unsaid. */
 int store_open_damaged(const char *path, unsigned flags,
 		       struct store **ret_store);
-/* Says why the store at @path could not be opened. */
+/* Says why the store at @path could not be opened; the same as text. */
 void say_store_error(const char *path, int r);
+void store_error_text(const char *path, int r, char *ret_text, size_t size);
 
 #endif

@@ -84,6 +84,7 @@ int import_find(const char *dir, char **ret_aside)
 /* The view has to be empty: two trees of builds do not make one. */
 static int check_view_free(const struct mount_job *job)
 {
+	char files[HUMAN_MAX];
 	struct view_usage usage;
 	struct view_rec rec;
 	struct store *st;
@@ -108,11 +109,11 @@ static int check_view_free(const struct mount_job *job)
 				 job->workspace);
 	if (usage.files + usage.others == 0 && usage.dirs <= 1)
 		return 0;
-	say("the view of '%s' already holds %llu files: to keep those, move "
+	human_files(usage.files, files);
+	say("the view of '%s' already holds %s: to keep those, move "
 	    "'%s' away and mount without --import; to replace them, run first: "
 	    "targetfs drop '%s'",
-	    job->workspace, (unsigned long long)usage.files, job->mountpoint,
-	    job->workspace);
+	    job->workspace, files, job->mountpoint, job->workspace);
 	return -ENOTEMPTY;
 }
 
@@ -308,9 +309,9 @@ static void say_done(const char *dir, const struct import_sums *sums)
 {
 	char files[HUMAN_MAX], bytes[HUMAN_MAX];
 
-	human_count(sums->files, files);
+	human_files(sums->files, files);
 	human_bytes(sums->bytes, bytes);
-	say("took over %s files, %s, into the view at '%s'", files, bytes, dir);
+	say("took over %s, %s, into the view at '%s'", files, bytes, dir);
 	if (sums->plain_modes > 0)
 		say("%llu of them lost their setuid, setgid or sticky bits, "
 		    "which a view does not keep",

@@ -106,6 +106,7 @@ static int find_workspace(struct mount_job *job, const char *workspace,
 int mount_job_paths(struct mount_job *job, const char *store,
 		    const char *workspace, const char *dir)
 {
+	struct mount_info around;
 	int r = store_choose(store, &job->store);
 
 	if (r < 0)
@@ -121,6 +122,13 @@ int mount_job_paths(struct mount_job *job, const char *store,
 		say("the store '%s' and the view '%s' may not lie in each "
 		    "other; choose another store with --store",
 		    job->store, job->mountpoint);
+		return -EINVAL;
+	}
+	if (mount_find_around(job->store, &around) == 0) {
+		say("the store '%s' lies in the view at '%s', and would go "
+		    "with it; choose another store with --store",
+		    job->store, around.mountpoint);
+		mount_info_release(&around);
 		return -EINVAL;
 	}
 	job->opts.store = job->store;
@@ -215,6 +223,22 @@ int mount_clear(const struct mount_job *job)
 	return 0;
 }
 
+static void cannot_make_text(const char *dir, int r,
+			     char ret_message[SESSION_MESSAGE_MAX])
+{
+	struct stat st;
+
+	if (lstat(dir, &st) == 0 && S_ISLNK(st.st_mode))
+		(void)snprintf(ret_message, SESSION_MESSAGE_MAX,
+			       "'%s' is a symbolic link to nothing; make the "
+			       "directory that it names, or remove it",
+			       dir);
+	else
+		(void)snprintf(ret_message, SESSION_MESSAGE_MAX,
+			       "cannot make the directory '%s': %s", dir,
+			       strerror(-r));
+}
+
 int mount_try(struct mount_job *job, char ret_message[SESSION_MESSAGE_MAX])
 {
 	bool made = false;
@@ -222,16 +246,13 @@ int mount_try(struct mount_job *job, char ret_message[SESSION_MESSAGE_MAX])
 
 	ret_message[0] = '\0';
 	if (r < 0) {
-		(void)snprintf(ret_message, SESSION_MESSAGE_MAX,
-			       "cannot make the directory '%s': %s",
-			       job->mountpoint, strerror(-r));
+		cannot_make_text(job->mountpoint, r, ret_message);
 		return r;
 	}
 	r = session_start(&job->opts, ret_message);
 	if (r < 0 && !ret_message[0])
-		(void)snprintf(ret_message, SESSION_MESSAGE_MAX,
-			       "cannot mount '%s': %s", job->mountpoint,
-			       strerror(-r));
+		store_error_text(job->store, r, ret_message,
+				 SESSION_MESSAGE_MAX);
 	if (r < 0 && made)
 		(void)rmdir(job->mountpoint);
 	/* In the foreground the mount is over: too late for hints. */

@@ -10,6 +10,7 @@
 #include <inttypes.h>
 #include <libsmartcols.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 struct text_table {
@@ -134,6 +135,12 @@ void human_count(uint64_t count, char ret_text[HUMAN_MAX])
 		*out++ = digits[i];
 	}
 	*out = '\0';
+}
+
+void human_files(uint64_t count, char ret_text[HUMAN_MAX])
+{
+	human_count(count, ret_text);
+	(void)strcat(ret_text, count == 1 ? " file" : " files");
 }
 
 void human_time(int64_t sec, char ret_text[HUMAN_MAX])

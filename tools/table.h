@@ -29,12 +29,14 @@ void table_cell_count(struct text_table *t, uint64_t count);
 int table_print(struct text_table *t, FILE *f);
 
 /* Long enough for any of the texts below. */
-#define HUMAN_MAX 32
+#define HUMAN_MAX 40
 
 /* "17 B", "1.5 KiB", "23.4 GiB" */
 void human_bytes(uint64_t bytes, char ret_text[HUMAN_MAX]);
 /* "1,234,567" */
 void human_count(uint64_t count, char ret_text[HUMAN_MAX]);
+/* "1 file", "2,345 files" */
+void human_files(uint64_t count, char ret_text[HUMAN_MAX]);
 /* "2025-01-31 17:05" in local time, "never" for 0. */
 void human_time(int64_t sec, char ret_text[HUMAN_MAX]);
 

@@ -43,9 +43,13 @@ static int drop_leased(struct store *st, const struct view_rec *rec,
 	if (r < 0)
 		*ret_usage = (struct view_usage){ 0 };
 	r = views_drop(st, rec->id);
-	if (r < 0)
-		return say_error(r, "cannot drop the view '%s'", rec->name);
-	return 0;
+	if (r == -ENOSPC)
+		say("no space left to drop the view '%s': that takes a few "
+		    "KiB of the store's filesystem itself; free those first",
+		    rec->name);
+	else if (r < 0)
+		(void)say_error(r, "cannot drop the view '%s'", rec->name);
+	return r;
 }
 
 static int drop_one(struct store *st, const char *what, uint64_t *freed)
@@ -71,10 +75,10 @@ static int drop_one(struct store *st, const char *what, uint64_t *freed)
 	if (r < 0)
 		return r;
 	*freed += usage.staging;
-	human_count(usage.files, files);
+	human_files(usage.files, files);
 	human_bytes(usage.logical, bytes);
-	(void)printf("dropped view %u '%s': %s files, %s\n", rec.id, rec.name,
-		     files, bytes);
+	(void)printf("dropped view %u '%s': %s, %s\n", rec.id, rec.name, files,
+		     bytes);
 	return 0;
 }
 

@@ -21,11 +21,16 @@ struct mount_args {
 	bool import, help;
 };
 
-static void say_full(const char *dir)
+static void say_full(const struct mount_job *job)
 {
-	say("'%s' is not empty; 'targetfs mount --import' takes its files over "
-	    "into the view, or empty it first (cargo clean)",
-	    dir);
+	if (job->opts.host)
+		say("'%s' is not empty; name an empty or a new directory",
+		    job->mountpoint);
+	else
+		say("'%s' is not empty; to take its files over into the view: "
+		    "targetfs mount --import '%s'; or empty it first (cargo "
+		    "clean)",
+		    job->mountpoint, job->mountpoint);
 }
 
 static void say_left_over(const char *dir)
@@ -144,7 +149,7 @@ static int mount_job_run(struct mount_job *job, bool import)
 	if (place == PLACE_OURS)
 		return mount_already(job);
 	if (place == PLACE_FULL) {
-		say_full(job->mountpoint);
+		say_full(job);
 		return -ENOTEMPTY;
 	}
 	return mount_plainly(job);
@@ -219,6 +224,8 @@ static int parse_and_mount(const struct verb *self, int argc, char **argv,
 	if (argc - optind != 1)
 		return verb_usage(self, optind == argc ? "which DIR to mount?"
 						       : "one DIR at a time");
+	if (!*argv[optind])
+		return verb_usage(self, "DIR is empty; which one to mount?");
 	return mount_with(self, args, argv[optind]);
 }
 

@@ -114,10 +114,10 @@ static int clean_view(const struct mount_job *job, bool quiet)
 				where ? where : "");
 		return EXIT_FAILURE;
 	}
-	human_count(sums.files, files);
+	human_files(sums.files, files);
 	human_bytes(sums.bytes, bytes);
 	if (!quiet)
-		say("removed %s files, %s, from the view at '%s', which stays "
+		say("removed %s, %s, from the view at '%s', which stays "
 		    "mounted",
 		    files, bytes, job->mountpoint);
 	return EXIT_SUCCESS;

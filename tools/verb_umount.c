@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "fs/session.h"
 #include "store/base/macros.h"
@@ -17,9 +18,14 @@
 
 static void say_busy(const char *dir)
 {
+	_cleanup_free_ char *inside = NULL;
 	_cleanup_free_ char *who = NULL;
 
-	if (proc_users(dir, &who) == 0 && who)
+	if (mount_find_below(dir, &inside) == 0)
+		say("'%s' is mounted inside of '%s'; unmount that first, or "
+		    "detach both at once with 'targetfs umount --lazy'",
+		    inside, dir);
+	else if (proc_users(dir, &who) == 0 && who)
 		say("'%s' is in use by %s; end them, or detach it at once with "
 		    "'targetfs umount --lazy'",
 		    dir, who);
@@ -27,6 +33,22 @@ static void say_busy(const char *dir)
 		say("'%s' is in use; end what runs there, or detach it at once "
 		    "with 'targetfs umount --lazy'",
 		    dir);
+}
+
+/* It could not be unmounted, or was, and its daemon ended with an error. */
+static void say_other_error(const char *dir, int r)
+{
+	struct mount_info info;
+
+	if (mount_find(dir, &info) == 0) {
+		mount_info_release(&info);
+		(void)say_error(r, "cannot unmount '%s'", dir);
+		return;
+	}
+	say("'%s' is unmounted, but its last changes could not be written to "
+	    "the store: %s; the view is as it was before them, and cargo will "
+	    "build them again",
+	    dir, strerror(-r));
 }
 
 static int say_failure(const char *dir, int r)
@@ -58,7 +80,7 @@ static int say_failure(const char *dir, int r)
 		    dir);
 		return EXIT_SUCCESS;
 	default:
-		(void)say_error(r, "cannot unmount '%s'", dir);
+		say_other_error(dir, r);
 	}
 	return EXIT_FAILURE;
 }

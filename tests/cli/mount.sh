@@ -68,6 +68,20 @@ test_wrong_places() {
 	gives 1 "the store inside the view" mount --store "$ws/t/store" "$ws/t"
 	says "cannot be" "may not lie in each other"
 	gives 1 "the view inside the store" mount --store "$ws" "$ws/t"
+	tf mount "$ws/v"
+	MOUNTS+=("$ws/v")
+	gives 1 "the store inside another view" mount --store "$ws/v/a/store" "$ws/t"
+	says "cannot be" "lies in the view at '$ws/v'"
+	tf umount "$ws/v"
+	rmdir "$ws/v"
+	ln -s nowhere "$ws/link"
+	gives 1 "a symbolic link to nothing" mount "$ws/link"
+	says "is called that" "'$ws/link' is a symbolic link to nothing"
+	gives 2 "an empty DIR" mount ''
+	gives 1 "a file as the store" mount --store "$ws/full/file" "$ws/t"
+	says "says so" "is not a directory"
+	gives 1 "host mode over files" mount --host "$ws/full"
+	says "says what to do" "name an empty or a new directory"
 	gives 2 "an unknown option of -o" mount -o nouring,fast "$ws/t"
 	says "is named" "'-o fast'"
 	says "with those there are" "nopassthrough, nouring, allow_other, noallow_other"
@@ -105,6 +119,7 @@ test_names() {
 		check "and use" sh -c 'echo 1 >"$1/f" && [ "$(cat "$1/f")" = 1 ]' - \
 			"$W/names/$name/target dir"
 		gives 0 "mount again" mount "$W/names/$name/target dir"
+		is "$(wc -l <"$W/err")" 1 "says so in one line"
 		tf views --json
 		valid_json "and views --json"
 		tf stats --json
@@ -142,7 +157,13 @@ test_busy() {
 		sleep 0.1
 	done
 	is "$RC" 0 "and can be mounted again when it is free"
-	tf umount "$ws/target"
+	mkdir "$ws/target/sub"
+	gives 0 "a view inside of it" mount "$ws/target/sub/target"
+	MOUNTS+=("$ws/target/sub/target")
+	gives 1 "keeps it busy" umount "$ws/target"
+	says "and is named" "'$ws/target/sub/target' is mounted inside"
+	tf umount "$ws/target/sub/target"
+	gives 0 "until it is gone" umount "$ws/target"
 }
 
 test_dead() {
@@ -274,6 +295,52 @@ test_stores() {
 	check "a store that may not be read" skip_root_store
 }
 
+# An index in use over a lock file that our LMDB does not know: no damage.
+test_other_lmdb() {
+	local ws=$W/lmdb lock=$W/lmdb-store/index/lock.mdb
+	mkdir -p "$ws"
+	tf mount --store "$W/lmdb-store" "$ws/t"
+	MOUNTS+=("$ws/t")
+	cp "$lock" "$W/lock.mdb"
+	printf '\377' | dd of="$lock" bs=1 seek=4 conv=notrunc status=none
+	gives 1 "a store that another LMDB has in use" views --store "$W/lmdb-store"
+	says "says so" "in use by an incompatible targetfs"
+	dd if="$W/lock.mdb" of="$lock" bs=1 skip=4 seek=4 count=1 conv=notrunc status=none
+	gives 0 "and one of ours" views --store "$W/lmdb-store"
+	tf umount "$ws/t"
+}
+
+# The store's disk is full at the end.
+test_full() {
+	local ws=$W/full
+	mkdir -p "$ws" "$W/disk"
+	mount -t tmpfs -o size=2m tests "$W/disk"
+	tf mount --store "$W/disk/store" "$ws/t"
+	MOUNTS+=("$ws/t")
+	! dd if=/dev/zero of="$ws/t/zeros" bs=64k count=100 2>"$W/dd"
+	is $? 0 "a full disk is an error to who writes"
+	check "which says so" grep -q "No space left" "$W/dd"
+	gives 1 "umount of a view whose end cannot be written" umount "$ws/t"
+	says "says that it is unmounted" "'$ws/t' is unmounted, but"
+	says "and why" "No space left on device"
+	! is_view "$ws/t"
+	is $? 0 "and it is"
+	umount "$W/disk"
+}
+
+test_readonly() {
+	mkdir -p "$W/ro/ws"
+	tf mount --store "$W/ro/store" "$W/ro/ws/t"
+	tf umount "$W/ro/ws/t"
+	mount --bind "$W/ro" "$W/ro" && mount -o remount,bind,ro "$W/ro"
+	gives 1 "mount with a store that is read-only" \
+		mount --store "$W/ro/store" "$W/rw/t" --workspace "$W"
+	says "says so" "read-only filesystem"
+	gives 0 "views looks at it" views --store "$W/ro/store"
+	gives 0 "and fsck" fsck --store "$W/ro/store"
+	umount "$W/ro"
+}
+
 # Root may read anything, so a user tries.
 skip_root_store() {
 	mkdir -m 700 "$W/theirs"
@@ -347,6 +414,9 @@ run() {
 	test_ends_well
 	test_device
 	test_stores
+	test_other_lmdb
+	test_full
+	test_readonly
 	test_host
 	test_equal_pids
 }

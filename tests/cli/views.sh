@@ -114,7 +114,7 @@ test_drop() {
 	tf views --json
 	json "also in JSON" '[v["workspace_gone"] for v in d["views"]]' "[False, True]"
 	gives 0 "drop" drop two
-	prints "says what it dropped" "dropped view 2 'two': 1 files, 97.7 KiB"
+	prints "says what it dropped" "dropped view 2 'two': 1 file, 97.7 KiB"
 	prints "and what came free" "freed 0 B"
 	tf stats --json
 	json "what others share stays" 'd["blobs"]["count"], d["total"]["stored"]' \
