@@ -65,7 +65,7 @@ void mount_info_release(struct mount_info *info);
 /*
  * Unmounts and waits until the daemon has committed everything and given its
  * lease back. @lazy: detach although it is busy. -ENOENT, -EBUSY, -EPERM,
- * -ETIMEDOUT; -EIO or -ENOSPC when its last commit failed, -ECONNABORTED when
+ * -EOPNOTSUPP (fusermount3 lacks /etc/mtab), -ETIMEDOUT; -EIO or -ENOSPC when its last commit failed, -ECONNABORTED when
  * it was killed before that.
  */
 int mount_remove(const char *mountpoint, bool lazy);

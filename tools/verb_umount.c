@@ -68,6 +68,12 @@ static int say_failure(const char *dir, int r)
 		    "unmount it",
 		    dir);
 		break;
+	case -EOPNOTSUPP:
+		say("'%s' is still mounted: fusermount3 needs /etc/mtab, which "
+		    "is missing here; as root: ln -s /proc/self/mounts "
+		    "/etc/mtab",
+		    dir);
+		break;
 	case -ETIMEDOUT:
 		say("'%s' is unmounted, but its daemon is still writing to the "
 		    "store; wait before you shut down or copy the store",

@@ -45,6 +45,16 @@ foreign_mount() {
 	says "says whose it is" "belongs to user 0"
 }
 
+# A system that nothing booted, and no container engine made.
+without_mtab() {
+	export TARGETFS_STORE=$W/store
+	mkdir -p "$W/mtab"
+	gives 0 "mount" mount "$W/mtab/target"
+	MOUNTS+=("$W/mtab/target")
+	gives 1 "umount without /etc/mtab" umount "$W/mtab/target"
+	says "says what is missing" "ln -s /proc/self/mounts /etc/mtab"
+}
+
 # The capability that passthrough needs, on the program, is none to mount
 # wherever one likes.
 with_capability() {
@@ -117,6 +127,11 @@ run() {
 	else
 		skip "setcap" "needs setfattr, and a filesystem that keeps it"
 	fi
+	mkdir "$W/etc"
+	cp -a /etc/passwd /etc/group /etc/ld.so.cache /etc/alternatives "$W/etc"
+	mount --bind "$W/etc" /etc
+	MODES=user for_modes without_mtab
+	umount /etc
 	check "root's mount is still there" is_view "$W/root/target"
 	tf umount "$W/root/target"
 }
