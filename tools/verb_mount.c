@@ -261,7 +261,9 @@ const struct verb verb_mount = {
 		"nouring, allow_other,\n"
 		"                   noallow_other\n\n"
 		"The view of a workspace is found again at the next mount, "
-		"with everything in\nit.",
+		"with everything in\nit. 'cargo clean' empties a mounted "
+		"view, but cannot remove the directory, and\nsays so; "
+		"'targetfs run -- cargo clean' empties it and succeeds.",
 	.usage_status = EXIT_USAGE,
 	.run = run_mount,
 };
