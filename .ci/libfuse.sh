@@ -61,6 +61,9 @@ private_apt() {
 
 # Leaves the extracted source of a new enough libfuse in $deps/src/fuse3.
 fetch_libfuse() (
+	for tool in dpkg-source meson ninja; do
+		command -v $tool >/dev/null || { say "$tool is missing"; return 1; }
+	done
 	case $(os_release ID) in
 	debian) label=Debian keyring=debian suites="testing unstable" ;;
 	ubuntu) label=Ubuntu keyring=ubuntu suites="resolute devel" ;;

@@ -170,9 +170,9 @@ for system in "$@"; do
 	in_bare "$system" >"$log" 2>&1 </dev/null || r=$?
 	sed 's/^/# /' "$log"
 	if [ $r -eq 0 ]; then
-		echo "ok $number - $command on bare $system, $((SECONDS - t0)) s"
+		echo "ok $number - ${command%%$'\n'*} on bare $system, $((SECONDS - t0)) s"
 	else
-		echo "not ok $number - $command on bare $system (status $r, $((SECONDS - t0)) s)"
+		echo "not ok $number - ${command%%$'\n'*} on bare $system (status $r, $((SECONDS - t0)) s)"
 		failures=$((failures + 1))
 	fi
 	[ -n "${KEEP:-}" ] || rm -rf --one-file-system "${work:?}/$system"
