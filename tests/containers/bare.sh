@@ -141,6 +141,7 @@ inside() {
 
 # A user named "user", who may do everything by sudo without a password; the
 # checkout is theirs. Runs in the system.
+# shellcheck disable=SC2016
 user_script='
 	apt-get -q update && apt-get -q install -y --no-install-recommends sudo || exit
 	useradd -m -s /bin/bash user
