@@ -511,6 +511,7 @@ ext4_on() {
 	shift 2
 	need_root
 	need mkfs.ext4 losetup
+	losetup -f >/dev/null 2>&1 || skip_all "needs loop devices"
 	img=$(mktemp "$W/img.XXXXXX")
 	truncate -s "$size" "$img"
 	mkfs.ext4 -q -F -E lazy_itable_init=0,lazy_journal_init=0 "$@" "$img" &&

@@ -86,9 +86,9 @@ checkout() {
 	fi
 }
 
-# The devices that a container has, and /dev/fuse.
+# The devices that a container has, /dev/fuse, and loop devices for the tests.
 make_dev() {
-	local dev=$1 name minor
+	local dev=$1 name major minor
 	mount -t tmpfs -o mode=755 dev "$dev"
 	while read -r name major minor; do
 		mknod -m 666 "$dev/$name" c "$major" "$minor"
@@ -100,7 +100,11 @@ make_dev() {
 	urandom 1 9
 	tty 5 0
 	fuse 10 229
+	loop-control 10 237
 	TXT
+	for ((minor = 0; minor < 64; minor++)); do
+		mknod -m 660 "$dev/loop$minor" b 7 "$minor"
+	done
 	mkdir -m 1777 "$dev/shm"
 	mkdir "$dev/pts"
 	mount -t devpts -o newinstance,ptmxmode=666 devpts "$dev/pts"
