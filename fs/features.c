@@ -85,7 +85,7 @@ static void add_hint(char *hints, size_t size, const char *line)
 }
 
 void features_hints(unsigned features, bool nopassthrough, bool nouring,
-		    char *ret_hints, size_t size)
+		    bool store_is_blind, char *ret_hints, size_t size)
 {
 	unsigned built = session_features_built();
 
@@ -113,6 +113,11 @@ void features_hints(unsigned features, bool nopassthrough, bool nouring,
 			add_hint(ret_hints, size,
 				 "faster with Linux 6.9 or later (FUSE "
 				 "passthrough)");
+		else if (has_sys_admin() && store_is_blind)
+			add_hint(ret_hints, size,
+				 "faster with the store on another filesystem "
+				 "than overlayfs (FUSE passthrough): --store, "
+				 "or in a container a volume");
 		else
 			add_hint(ret_hints, size,
 				 "faster with CAP_SYS_ADMIN (FUSE "

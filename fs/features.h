@@ -12,10 +12,11 @@
 
 /* A mask of enum feature (counters.h). */
 unsigned features_here(bool nopassthrough, bool nouring);
-/* Root, and no permission stops it. */
-bool features_overrides_permissions(void);
-/* One line for each thing that would make a mount faster; "" for none. */
+/*
+ * One line for each thing that would make a mount faster; "" for none.
+ * @store_is_blind: the store's filesystem rules passthrough out (hot.h).
+ */
 void features_hints(unsigned features, bool nopassthrough, bool nouring,
-		    char *ret_hints, size_t size);
+		    bool store_is_blind, char *ret_hints, size_t size);
 
 #endif

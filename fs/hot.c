@@ -6,7 +6,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "fs/file.h"
 #include "fs/view.h"
@@ -100,14 +103,40 @@ void hot_refresh(struct view *v, struct node *n)
  * passthrough handle holds the backing file alone and outlives the handle
  * (mold writes its output so).
  */
-static bool has_writer(int fd)
+static bool lease_is_refused(int fd)
 {
-	if (broken("mapped-writer"))
-		return false;
 	if (fcntl(fd, F_SETLEASE, F_RDLCK) < 0)
 		return errno == EAGAIN;
 	(void)fcntl(fd, F_SETLEASE, F_UNLCK);
 	return false;
+}
+
+static bool has_writer(int fd)
+{
+	return !broken("mapped-writer") && lease_is_refused(fd);
+}
+
+bool hot_is_seen(int dirfd)
+{
+	_cleanup_close_ int w = -1, r = -1;
+	char path[32];
+	void *map;
+	bool seen;
+
+	w = openat(dirfd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	if (w < 0 || ftruncate(w, 1) < 0)
+		return false;
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", w);
+	r = open(path, O_RDONLY | O_CLOEXEC);
+	if (r < 0)
+		return false;
+	map = mmap(NULL, 1, PROT_READ | PROT_WRITE, MAP_SHARED, w, 0);
+	if (map == MAP_FAILED)
+		return false;
+	(void)close(TAKE_FD(w));
+	seen = lease_is_refused(r);
+	(void)munmap(map, 1);
+	return seen;
 }
 
 static bool is_as_synced(const struct file *f, const struct stat *st)

@@ -36,4 +36,11 @@ void hot_refresh(struct view *v, struct node *n);
  */
 bool hot_try_end(struct view *v, struct node *n);
 
+/*
+ * Whether the filesystem of this directory tells of a shared mapping whose
+ * descriptor is closed. Overlayfs does not: the mapping holds a file of the
+ * layer below. Where it does not, only the daemon may write staging files.
+ */
+bool hot_is_seen(int dirfd);
+
 #endif

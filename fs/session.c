@@ -27,6 +27,7 @@
 #include "fs/flush.h"
 #include "fs/fuse.h"
 #include "fs/host.h"
+#include "fs/hot.h"
 #include "fs/log.h"
 #include "fs/mount.h"
 #include "fs/ops.h"
@@ -49,6 +50,7 @@ struct start {
 	struct mount mount;
 	int report_fd;	   /* to the parent; -1 in the foreground */
 	bool store_failed; /* to open: no message, by session.h */
+	bool store_is_blind;
 	char message[SESSION_MESSAGE_MAX];
 };
 
@@ -247,7 +249,9 @@ static int open_all(struct start *s)
 	if (r < 0)
 		return r;
 	m->backing_is_stacked = is_stacked(store_staging_fd(m->store));
-	m->features = features_here(s->opts->nopassthrough, s->opts->nouring);
+	s->store_is_blind = !hot_is_seen(store_staging_fd(m->store));
+	m->features = features_here(s->opts->nopassthrough || s->store_is_blind,
+				    s->opts->nouring);
 	if (store_blobs_ro_fd(m->store) != store_blobs_fd(m->store))
 		m->features |= FEATURE_BLOBS_READONLY;
 	m->passthrough = m->features & FEATURE_PASSTHROUGH;
@@ -427,7 +431,7 @@ static int run(struct start *s)
 	if (r == 0) {
 		open_log(s);
 		features_hints(m->features, s->opts->nopassthrough,
-			       s->opts->nouring, s->message,
+			       s->opts->nouring, s->store_is_blind, s->message,
 			       sizeof(s->message));
 		if (!s->opts->foreground)
 			leave_terminal();

@@ -41,6 +41,7 @@ on() { # KIND
 	STORE=$W/place/store
 	if mount_view "$W/ws.$1/target" ${OPTS:+-o "$OPTS"}; then
 		chmod 755 "$MNT"
+		passthrough "$1"
 		"$PROG" -v -s 4 -f link -f map_ -f open_orders -f settled_changed \
 			-f settled_program -f copy_file_range -f truncate -f exec \
 			-f seek_data -f rename_ "$MNT" |
@@ -57,6 +58,17 @@ on() { # KIND
 	umount "$W/place" 2>/dev/null || umount -l "$W/place"
 }
 
+# Overlayfs does not tell of mappings, so there only the daemon may write.
+passthrough() { # KIND
+	local want=no
+	"$TARGETFS" version --json |
+		jq -e '.active_here | index("passthrough")' >/dev/null &&
+		[ "$1" != overlay ] && [ "${MODE%%,*}" = default ] && want=yes
+	stat_of '.views[0].features | index("passthrough")' >"$W/got"
+	is "$(grep -qx null "$W/got" && echo no || echo yes)" $want \
+		"passthrough is on: $want"
+}
+
 body() {
 	local kind
 	for kind in tmpfs overlay bind ${LONG:+xfs btrfs}; do
@@ -67,6 +79,7 @@ body() {
 run() {
 	[ -z "$PLAIN" ] || skip_all "of a view only"
 	need_root
+	need jq
 	program posix "$TESTS"/fuse/posix_*.c
 	MODES=${LONG:+default neither}
 	MODES=${MODES:-default}
