@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
@@ -477,8 +478,9 @@ static int wait_report(int fd, const struct session_opts *opts,
 	return r;
 }
 
-static int start_child(const struct session_opts *opts,
-		       char ret_message[SESSION_MESSAGE_MAX])
+/* @mask: of the signals that are blocked in the child. */
+static int start_child(const struct session_opts *opts, const sigset_t *mask,
+		       char ret_message[SESSION_MESSAGE_MAX], pid_t *ret_pid)
 {
 	int fds[2], r;
 	pid_t pid;
@@ -496,7 +498,11 @@ static int start_child(const struct session_opts *opts,
 		struct start s = { .opts = opts, .report_fd = fds[1] };
 
 		(void)close(fds[0]);
-		(void)setsid();
+		if (opts->foreground)
+			(void)prctl(PR_SET_PDEATHSIG, SIGTERM);
+		else
+			(void)setsid();
+		(void)sigprocmask(SIG_SETMASK, mask, NULL);
 		_exit(run(&s) < 0);
 	}
 	(void)close(fds[1]);
@@ -504,13 +510,61 @@ static int start_child(const struct session_opts *opts,
 	(void)close(fds[0]);
 	if (r < 0)
 		(void)waitpid(pid, NULL, 0);
+	else
+		*ret_pid = pid;
+	return r;
+}
+
+/* Returns when the daemon has ended; what ends us ends it. */
+static int attend(pid_t pid, const sigset_t *signals)
+{
+	int status, sig;
+	pid_t got;
+
+	while ((got = waitpid(pid, &status, WNOHANG)) == 0)
+		if (sigwait(signals, &sig) == 0 && sig != SIGCHLD)
+			(void)kill(pid, sig);
+	return got == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0
+		       ? 0
+		       : -EIO;
+}
+
+/*
+ * Starts a daemon, under one pid after the other. In the foreground this is
+ * for a container's process 1, whose pid other containers have, too.
+ */
+static int start_daemon(const struct session_opts *opts,
+			char ret_message[SESSION_MESSAGE_MAX])
+{
+	sigset_t signals, mask;
+	int r = -EAGAIN;
+	pid_t pid = -1;
+
+	(void)sigemptyset(&signals);
+	if (opts->foreground) {
+		(void)sigaddset(&signals, SIGTERM);
+		(void)sigaddset(&signals, SIGINT);
+		(void)sigaddset(&signals, SIGHUP);
+		(void)sigaddset(&signals, SIGCHLD);
+		/* One that is ignored would not be sent. */
+		(void)signal(SIGCHLD, SIG_DFL);
+	}
+	(void)sigprocmask(SIG_BLOCK, &signals, &mask);
+	for (int i = 0; i < FORKS_MAX && r == -EAGAIN; i++)
+		r = start_child(opts, &mask, ret_message, &pid);
+	if (r == 0 && opts->foreground)
+		r = attend(pid, &signals);
+	if (r == -EIO && pid > 0)
+		(void)snprintf(ret_message, SESSION_MESSAGE_MAX,
+			       "the daemon ended in an unforeseen way");
+	(void)sigprocmask(SIG_SETMASK, &mask, NULL);
 	return r;
 }
 
 int session_start(const struct session_opts *opts,
 		  char ret_message[SESSION_MESSAGE_MAX])
 {
-	int r = -EAGAIN;
+	int r;
 
 	ret_message[0] = '\0';
 	if (opts->foreground) {
@@ -518,9 +572,8 @@ int session_start(const struct session_opts *opts,
 
 		r = run(&s);
 		memcpy(ret_message, s.message, sizeof(s.message));
-		return r;
+		if (r != -EAGAIN)
+			return r;
 	}
-	for (int i = 0; i < FORKS_MAX && r == -EAGAIN; i++)
-		r = start_child(opts, ret_message);
-	return r;
+	return start_daemon(opts, ret_message);
 }

@@ -6,7 +6,9 @@
  * session_start() forks: the child mounts, opens the store, attaches the view
  * and serves; the parent returns when the mount can be used, or with the
  * child's error and its message. With `foreground` it serves in the calling
- * process and returns when the mount is gone.
+ * process and returns when the mount is gone; only where the store is in use
+ * by a process of another container with the same pid, a child serves and this
+ * process waits for it.
  */
 #ifndef FS_SESSION_H
 #define FS_SESSION_H

@@ -72,11 +72,26 @@ body() {
 	check "its view is as it was" still 0
 	check "another mount of the same view is refused" \
 		refused "$W/ws1/other"
+	[ "$WAY" = background ] || ends_by_signal 1
 	for ((i = 0; i < N; i++)); do
 		check "view $i: unmounts" umount_view "$W/ws$i/target"
 	done
 	fsck_store "the store is clean"
 }
+
+# What ends a foreground mount ends it well, whichever process serves it.
+ends_by_signal() { # NUMBER
+	local dir=$W/ws$1/target init
+	python3 "$TESTS/fuse/tree.py" list "$dir" >"$W/list.$1"
+	init=$(tr -d ' ' <"/proc/${PIDS[$1]}/task/${PIDS[$1]}/children")
+	kill -TERM "$init"
+	wait "${PIDS[$1]}"
+	is "$?" 0 "a foreground mount that gets SIGTERM ends well"
+	check "it is unmounted" not_a_view "$dir"
+	start "$1" || nok "and mounts again"
+	check "its view is as it was" still "$1"
+}
+not_a_view() { ! is_view "$1"; }
 
 refused() {
 	mkdir -p "$1"
