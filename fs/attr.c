@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "fs/content.h"
+#include "fs/file.h"
 #include "fs/hot.h"
 
 /* Linux's own limits are 64 KiB a value and a list; ext4 holds far less. */
@@ -129,7 +130,7 @@ static int set_file(struct view *v, uint64_t ino, unsigned set,
 		set_plain_locked(v, n, set, st);
 		lock_release(&v->lock);
 		/* A hot file's mtime is its backing file's. */
-		if (set & SET_MTIMES && n->flags & NF_HOT)
+		if (set & SET_MTIMES && file_flags(v, n) & NF_HOT)
 			hot_set_times(v, n);
 	}
 	view_unpin_file(v, n);

@@ -297,17 +297,18 @@ static int truncate_staging(struct view *v, struct node *n, uint64_t size)
 }
 
 /* True if the file may be kept in memory with this many bytes. */
-static bool fits_mem(const struct node *n, uint64_t size)
+static bool fits_mem(struct view *v, const struct node *n, uint64_t size)
 {
-	return (n->flags & NF_META || n->content == CONTENT_MEM) &&
-	       size <= CONTENT_MEM_MAX &&
-	       (n->content == CONTENT_NONE || n->content == CONTENT_MEM);
+	return size <= CONTENT_MEM_MAX &&
+	       (n->content == CONTENT_MEM ||
+		(n->content == CONTENT_NONE && file_flags(v, n) & NF_META));
 }
 
 /* Whether a mapping that outlived its handle may still write. */
 static bool is_mapped(struct view *v, struct node *n)
 {
-	return n->flags & NF_HOT && n->file->writers == 0 && !hot_try_end(v, n);
+	return file_flags(v, n) & NF_HOT && n->file->writers == 0 &&
+	       !hot_try_end(v, n);
 }
 
 int content_truncate(struct view *v, struct node *n, uint64_t size)
@@ -325,7 +326,7 @@ int content_truncate(struct view *v, struct node *n, uint64_t size)
 	r = make_private(v, n, MIN(size, n->size));
 	if (r < 0)
 		return r;
-	if (fits_mem(n, size)) {
+	if (fits_mem(v, n, size)) {
 		lock_acquire(&v->lock);
 		r = mem_resize_locked(n, size);
 		if (r == 0)
@@ -370,7 +371,7 @@ int content_write(struct view *v, struct node *n, const void *buf, size_t len,
 		return -EFBIG;
 	if (n->content == CONTENT_BLOB)
 		r = make_private(v, n, n->size);
-	if (r == 0 && fits_mem(n, off + len)) {
+	if (r == 0 && fits_mem(v, n, off + len)) {
 		lock_acquire(&v->lock);
 		r = mem_resize_locked(n, MAX(n->size, off + len));
 		if (r == 0) {

@@ -91,6 +91,16 @@ static void unload_mem_locked(struct node *n)
 	n->flags &= ~(unsigned)NF_MEM_ANY;
 }
 
+unsigned file_flags(struct view *v, const struct node *n)
+{
+	unsigned flags;
+
+	lock_acquire(&v->lock);
+	flags = n->flags;
+	lock_release(&v->lock);
+	return flags;
+}
+
 void file_idle_locked(struct view *v, struct node *n)
 {
 	if (n->content == CONTENT_MEM && n->flags & NF_MEM_COMMITTED)

@@ -28,6 +28,8 @@ void file_close(struct view *v, struct node *n);
 
 /* True while the bytes are in a file of the store: staging, or a blob. */
 bool file_has_backing(const struct node *n);
+/* Its enum node_flag, for who does not have view.lock. */
+unsigned file_flags(struct view *v, const struct node *n);
 /* Opens the backing file for reading; its descriptor stays the file's own. */
 int file_open(struct view *v, struct node *n, int *ret_fd);
 /* The same for writing; of a staging file only. */

@@ -31,16 +31,21 @@ void hot_stamp(int fd, int64_t nsec)
 
 void hot_set_times(struct view *v, struct node *n)
 {
+	int64_t mtime;
 	int fd;
 
-	if (n->content == CONTENT_STAGING && file_open(v, n, &fd) == 0)
-		hot_stamp(fd, n->mtime);
+	if (n->content != CONTENT_STAGING || file_open(v, n, &fd) < 0)
+		return;
+	lock_acquire(&v->lock);
+	mtime = n->mtime;
+	lock_release(&v->lock);
+	hot_stamp(fd, mtime);
 }
 
 void hot_begin(struct view *v, struct node *n)
 {
 	/* While it was cool its times may have been set on the node alone. */
-	if (!(n->flags & NF_HOT))
+	if (!(file_flags(v, n) & NF_HOT))
 		hot_set_times(v, n);
 	lock_acquire(&v->lock);
 	node_heat_locked(v, n);

@@ -44,6 +44,16 @@ bool open_is_slow(struct view *v, uint64_t ino, int flags)
 	return slow;
 }
 
+static bool is_program(struct view *v, const struct node *n)
+{
+	bool program;
+
+	lock_acquire(&v->lock);
+	program = n->mode & 0111;
+	lock_release(&v->lock);
+	return program;
+}
+
 /* Readies the content for this way of opening. Needs io. */
 static int prepare(struct view *v, struct node *n, int flags)
 {
@@ -51,7 +61,7 @@ static int prepare(struct view *v, struct node *n, int flags)
 
 	/* The kernel looks whether the file is being executed only after
 	 * this, unless it is opened to write. */
-	if (flags & O_TRUNC && !wants_write(flags) && n->mode & 0111)
+	if (flags & O_TRUNC && !wants_write(flags) && is_program(v, n))
 		return -ETXTBSY;
 	if (flags & O_TRUNC)
 		r = content_truncate(v, n, 0);
@@ -61,13 +71,12 @@ static int prepare(struct view *v, struct node *n, int flags)
 		return r;
 	/* What is written and is not metadata wants a file from the start. */
 	if (wants_write(flags) && n->content == CONTENT_NONE &&
-	    !(n->flags & NF_META))
+	    !(file_flags(v, n) & NF_META))
 		r = content_to_staging(v, n);
 	return r;
 }
 
-static bool wants_passthrough(const struct view *v, const struct node *n,
-			      int flags)
+static bool wants_passthrough(struct view *v, const struct node *n, int flags)
 {
 	const struct file *f = n->file;
 
@@ -75,7 +84,8 @@ static bool wants_passthrough(const struct view *v, const struct node *n,
 		return true;
 	if (f->cached > 0 || !v->mount->passthrough || !file_has_backing(n))
 		return false;
-	return wants_write(flags) || n->size > CACHED_MAX || n->flags & NF_HOT;
+	return wants_write(flags) || n->size > CACHED_MAX ||
+	       file_flags(v, n) & NF_HOT;
 }
 
 /*
