@@ -183,6 +183,9 @@ int file_open(struct view *v, struct node *n, int *ret_fd)
 	int r;
 
 	if (f->fd < 0) {
+		/* Not left to the caller: the flusher looks at any number of
+		 * files in a row. */
+		file_trim(v);
 		r = open_content(v, n, &f->fd);
 		if (r < 0)
 			return r;
