@@ -3,7 +3,7 @@
  * The runner of the tests in posix_*.c, and their helpers.
  *
  *	posix [-v] [-H] [-L] [-s SECONDS] [-r SEED] [-o OTHER] [-t SECONDS]
- *	      [-f SUBSTRING]... DIR
+ *	      [-f SUBSTRING]... [-x SUBSTRING]... DIR
  *	posix -l
  *
  * Prints TAP without numbers or plan (lib.sh adds them); exits with 1 if a
@@ -22,8 +22,12 @@
 struct options opt = { .seed = 1, .other = "/dev/shm" };
 
 static struct test *tests, **tests_end = &tests;
-static const char *filters[16];
-static int filter_count;
+struct filter {
+	const char *words[16];
+	int count;
+};
+
+static struct filter only, without;
 static unsigned limit_sec = 60;
 
 enum { STATUS_FAIL = 1, STATUS_SKIP = 77 };
@@ -277,12 +281,25 @@ static void remove_tree(const char *path)
 	(void)nftw(path, remove_one, 64, FTW_DEPTH | FTW_PHYS);
 }
 
+static void filter_add(struct filter *f, const char *word)
+{
+	if (f->count < (int)(sizeof(f->words) / sizeof(f->words[0])))
+		f->words[f->count++] = word;
+}
+
+static bool filter_has(const struct filter *f, const struct test *t)
+{
+	for (int i = 0; i < f->count; i++)
+		if (strstr(t->name, f->words[i]) ||
+		    strstr(t->file, f->words[i]))
+			return true;
+	return false;
+}
+
 static bool selected(const struct test *t)
 {
-	for (int i = 0; i < filter_count; i++)
-		if (strstr(t->name, filters[i]) || strstr(t->file, filters[i]))
-			return true;
-	return filter_count == 0;
+	return (only.count == 0 || filter_has(&only, t)) &&
+	       !filter_has(&without, t);
 }
 
 /* In a user namespace root may know no other users. */
@@ -404,7 +421,7 @@ static int run_test(const struct test *t, const char *top)
 static void usage(void)
 {
 	fputs("usage: posix [-v] [-H] [-L] [-s SETTLE] [-r SEED] [-o OTHER] "
-	      "[-t LIMIT] [-f NAME]... DIR\n       posix -l\n",
+	      "[-t LIMIT] [-f NAME]... [-x NAME]... DIR\n       posix -l\n",
 	      stderr);
 	exit(2);
 }
@@ -416,7 +433,7 @@ int main(int argc, char **argv)
 	const char *why;
 	char *top;
 
-	while ((c = getopt(argc, argv, "vHLs:r:o:t:f:l")) != -1) {
+	while ((c = getopt(argc, argv, "vHLs:r:o:t:f:x:l")) != -1) {
 		switch (c) {
 		case 'v':
 			opt.view = true;
@@ -440,8 +457,10 @@ int main(int argc, char **argv)
 			limit_sec = (unsigned)atoi(optarg);
 			break;
 		case 'f':
-			if (filter_count < 16)
-				filters[filter_count++] = optarg;
+			filter_add(&only, optarg);
+			break;
+		case 'x':
+			filter_add(&without, optarg);
 			break;
 		case 'l':
 			list = true;
