@@ -79,11 +79,36 @@ skip_all() {
 	exit 77
 }
 
+# package_of PROGRAM: what of Debian has it
+package_of() {
+	case $1 in
+	cc) echo gcc ;;
+	ld.gold) echo binutils-gold ;;
+	ld.lld) echo lld ;;
+	ld.mold) echo mold ;;
+	losetup) echo mount ;;
+	mkfs.btrfs) echo btrfs-progs ;;
+	mkfs.ext4) echo e2fsprogs ;;
+	mkfs.xfs) echo xfsprogs ;;
+	prlimit | unshare) echo util-linux ;;
+	*) echo "$1" ;;
+	esac
+}
+
+has() { command -v "$1" >/dev/null; }
+
 need() { # PROGRAM...
 	local p
 	for p; do
-		command -v "$p" >/dev/null || skip_all "needs $p"
+		has "$p" || skip_all "needs $p (package $(package_of "$p"))"
 	done
+}
+
+# wants NAME PROGRAM: skips one result
+wants() {
+	has "$2" && return
+	skip "$1" "needs $2 (package $(package_of "$2"))"
+	return 1
 }
 need_root() { [ "$(id -u)" = 0 ] || skip_all "needs root"; }
 

@@ -50,7 +50,7 @@ run() {
 	[ -z "$PLAIN" ] || skip_all "of a view only"
 	need cc jq
 	cargo_env
-	registry_crates
+	if [ -n "$LONG" ]; then registry_crates; else no_registry_crates; fi
 	MODES=${LONG:+$(modes_here)}
 	MODES=${MODES:-default}
 	for_modes body

@@ -54,8 +54,13 @@ registry_crates() {
 		chmod -R a+rX "$CARGO_HOME"
 	else
 		say "no registry crates: $(tail -n 1 "$W/fetch.log")"
-		mkdir -p "$CARGO_HOME"
+		no_registry_crates
 	fi
+}
+
+no_registry_crates() {
+	export REGISTRY=
+	mkdir -p "$CARGO_HOME"
 }
 
 # project DIR: the generated workspace, with its lock file

@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Two checkouts of one project, both compiled: what is equal in both occupies
-# the disk once, a little later and by itself.
+# the disk once, a little later and by itself. The quick form has them at equal
+# paths, as containers do, where all artifacts are equal; the long one has them
+# beside each other, where those of the registry's crates are.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 TIMEOUT=900
@@ -30,7 +32,38 @@ sums() {
 	TXT
 }
 
-body() {
+used() { du -s -B1 "$(store_dir)" | cut -f1; }
+
+equal_paths() {
+	local i bytes=() left
+	export CARGO_INCREMENTAL=0
+	own_cargo_home
+	for i in 1 2; do
+		mkdir -p "$W/checkout$i"
+		project "$W/src" || { nok "make the project" && return; }
+		mount_view "$W/src/target" --workspace "$W/checkout$i" ||
+			{ nok "mount" && return; }
+		is "$(ls -A "$MNT")" "" "checkout $i begins with nothing"
+		check "cargo build in checkout $i" \
+			cargo build --manifest-path "$W/src/Cargo.toml"
+		settle 60
+		check "the program of checkout $i runs" "$MNT/debug/leaf"
+		bytes[i]=$(used)
+		artifacts "$MNT/debug" >"$W/artifacts$i"
+		check "unmounts $i" umount_view
+		rm -rf "$W/src"
+	done
+	check "both have the same artifacts" diff "$W/artifacts1" "$W/artifacts2"
+	left=$((bytes[2] - bytes[1]))
+	say "the store takes $((bytes[1] >> 10)) KiB, and with the second" \
+		"checkout $((left >> 10)) KiB more"
+	check "the second costs a twentieth at most" \
+		test $((left * 20)) -le "${bytes[1]}"
+	check "stats say so" test "$(stat_of .total.shared)" -gt 1000000
+	fsck_store "the store is clean"
+}
+
+side_by_side() {
 	local total unique used
 	export CARGO_INCREMENTAL=0
 	own_cargo_home
@@ -42,7 +75,7 @@ body() {
 	done
 	settle 60
 	read -r total unique < <(sums "$W"/checkout?/target)
-	used=$(du -s -B1 "$(store_dir)" | cut -f1)
+	used=$(used)
 	say "two views of $((total >> 10)) KiB, $((unique >> 10)) KiB of them" \
 		"different; the store takes $((used >> 10)) KiB"
 	if [ "$used" -le $((unique * 115 / 100 + (6 << 20))) ]; then
@@ -72,9 +105,14 @@ run() {
 	[ -z "$PLAIN" ] || skip_all "of a view only"
 	need cc jq
 	cargo_env
-	registry_crates
-	MODES=${LONG:+$(modes_here)}
-	MODES=${MODES:-default}
-	for_modes body
+	if [ -n "$LONG" ]; then
+		registry_crates
+		MODES=$(modes_here)
+		for_modes side_by_side
+	else
+		no_registry_crates
+		MODES=default
+		for_modes equal_paths
+	fi
 }
 test_main "$@"

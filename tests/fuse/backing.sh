@@ -22,7 +22,6 @@ place() {
 		;;
 	bind) mkdir -p "$W/real" && mount --bind "$W/real" "$W/place" ;;
 	xfs | btrfs)
-		command -v "mkfs.$1" >/dev/null || return
 		truncate -s 600M "$W/img.$1"
 		"mkfs.$1" -q "$W/img.$1" >/dev/null 2>&1 &&
 			mount -o loop "$W/img.$1" "$W/place"
@@ -32,6 +31,7 @@ place() {
 
 on() { # KIND
 	local MODE=$MODE
+	case $1 in xfs | btrfs) wants "the store on $1" "mkfs.$1" || return ;; esac
 	if ! place "$1" 2>/dev/null; then
 		skip "the store on $1" "it cannot be made here"
 		return

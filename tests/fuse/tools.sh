@@ -28,7 +28,7 @@ copies() {
 	check "tar" sh -c "tar -C '$W/src' --xattrs -cf - . |
 		tar -C '$MNT/tar' --xattrs -xpf -"
 	arrived "what tar extracted" "$MNT/tar"
-	if command -v rsync >/dev/null; then
+	if wants "rsync" rsync; then
 		check "rsync" rsync -aHX --sparse "$W/src/" "$MNT/rsync"
 		arrived "what rsync copied" "$MNT/rsync"
 		check "rsync again" sh -c \
@@ -46,7 +46,7 @@ copies() {
 }
 
 versions() {
-	command -v git >/dev/null || { skip "git" "not installed" && return; }
+	wants "git" git || return
 	local g=(git -c user.name=t -c user.email=t -c gc.auto=0)
 	check "git init" git init -q -b main "$MNT/repo"
 	cd "$MNT/repo" || return
@@ -100,7 +100,7 @@ databases() {
 
 compilers() {
 	local l p
-	command -v "${CC:-cc}" >/dev/null || { skip "cc" "not installed" && return; }
+	wants "compilers" "${CC:-cc}" || return
 	mkdir -p "$MNT/c/out"
 	cd "$MNT/c" || return
 	echo 'int answer(void) { return 42; }' >answer.c
@@ -111,7 +111,7 @@ compilers() {
 	check "ranlib" ranlib libanswer.a
 	check "cc -shared" cc -shared -fPIC -o libanswer.so answer.c
 	for l in bfd gold lld mold; do
-		command -v "ld.$l" >/dev/null || continue
+		wants "ld.$l" "ld.$l" || continue
 		p=out/prog.$l
 		check "ld.$l" cc "-fuse-ld=$l" -o "$p" main.o answer.o
 		check "what ld.$l linked runs" "$p"

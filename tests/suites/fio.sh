@@ -46,7 +46,7 @@ body() {
 run() {
 	need fio
 	MODES=${LONG:+$(modes_here)}
-	MODES=${MODES:-default nopassthrough neither}
+	MODES=${MODES:-default neither}
 	for_modes body
 }
 test_main "$@"
