@@ -20,6 +20,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -261,6 +262,19 @@ static UNUSED int wait_for(pid_t pid)
 		assert_int_equal(errno, EINTR);
 	return WIFEXITED(status) ? WEXITSTATUS(status)
 				 : 1000 + WTERMSIG(status);
+}
+
+/* Until another process has counted that far; a minute is enough for all. */
+static UNUSED void wait_until(const uint64_t *count, uint64_t enough)
+{
+	const struct timespec pause = { .tv_nsec = 200000 };
+
+	for (int i = 0; i < 300000; i++) {
+		if (__atomic_load_n(count, __ATOMIC_ACQUIRE) >= enough)
+			return;
+		(void)nanosleep(&pause, NULL);
+	}
+	fail_msg("nothing goes on");
 }
 
 /* TEST_FILTER=NAME (a pattern of the shell's) runs some of the tests. */

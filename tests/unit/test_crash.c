@@ -195,6 +195,9 @@ static void killed_in_commits(void **state)
 		pid = fork_child();
 		if (pid == 0)
 			commit_for_ever(&p, last + 1, sh);
+		/* Every other one is killed as it begins; the rest, however
+		 * slow the disk, come to something. */
+		wait_until(&sh->done, last + (uint64_t)(i % 2) * 6);
 		pause.tv_nsec = 5000000 + random() % 40000000;
 		(void)nanosleep(&pause, NULL);
 		OK(kill(pid, SIGKILL));
