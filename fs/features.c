@@ -113,7 +113,7 @@ void features_hints(unsigned features, bool nopassthrough, bool nouring,
 			add_hint(ret_hints, size,
 				 "faster with Linux 6.9 or later (FUSE "
 				 "passthrough)");
-		else if (has_sys_admin() && store_is_blind)
+		else if (privilege_sys_admin() && store_is_blind)
 			add_hint(ret_hints, size,
 				 "faster with the store on another filesystem "
 				 "than overlayfs (FUSE passthrough): --store, "

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* CAP_SYS_ADMIN, there and hidden; see privilege.h. */
+/* Capabilities, there and hidden; see privilege.h. */
 #include "config.h"
 
 #include "fs/privilege.h"
@@ -46,6 +46,16 @@ bool privilege_sys_admin(void)
 
 	return caps_get(&caps) == 0 && caps.data[0].effective & SYS_ADMIN_BIT &&
 	       in_initial_userns();
+}
+
+bool privilege_overrides_permissions(void)
+{
+	const unsigned all = 1U << CAP_DAC_OVERRIDE | 1U << CAP_FOWNER |
+			     1U << CAP_CHOWN;
+	struct caps caps;
+
+	return geteuid() == 0 && caps_get(&caps) == 0 &&
+	       (caps.data[0].effective & all) == all;
 }
 
 bool privilege_hide(void)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * CAP_SYS_ADMIN of a plain user: by `setcap cap_sys_admin+ep` on the program,
- * which is given for the kernel's passthrough, and for nothing else. The
- * calling thread's; any thread.
+ * Capabilities of the calling thread; any thread. A plain user has
+ * CAP_SYS_ADMIN by `setcap cap_sys_admin+ep` on the program, which is given for
+ * the kernel's passthrough, and for nothing else.
  */
 #ifndef FS_PRIVILEGE_H
 #define FS_PRIVILEGE_H
@@ -11,6 +11,9 @@
 
 /* Does this thread have it, in the initial user namespace? */
 bool privilege_sys_admin(void);
+
+/* Root, and no permission of a file stops it. */
+bool privilege_overrides_permissions(void);
 
 /*
  * What a plain user may mount, and where, is for fusermount3 to decide, which

@@ -308,7 +308,7 @@ static const char *permission_options(const struct session_opts *opts)
 {
 	if (opts->allow_other)
 		return ",allow_other,default_permissions";
-	return features_overrides_permissions() ? "" : ",default_permissions";
+	return privilege_overrides_permissions() ? "" : ",default_permissions";
 }
 
 static int make_session(struct start *s)
