@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is tested: where a checkout's target directory is, and what it is."""
+import os
+import shutil
+import subprocess
+
+from checkout import Trouble
+
+
+class Plain:
+    """Each checkout has its own plain directory: cargo alone."""
+    name = "plain"
+
+    def __init__(self, work, options):
+        self.work, self.options = work, options
+
+    def attach(self, checkout):
+        """Before a checkout's first build, and after it came back."""
+
+    def detach(self, checkout):
+        """Before a checkout is moved or deleted."""
+
+    def target(self, checkout):
+        return os.path.join(checkout.ws(), "target")
+
+    def close(self):
+        """Ends what attach() began, for all checkouts."""
+
+
+class Shared(Plain):
+    """One plain directory for all: what must not be done, and is."""
+    name = "shared"
+
+    def target(self, checkout):
+        return os.path.join(self.work, "shared-target")
+
+
+class View(Plain):
+    """Each checkout's target is a view over one store."""
+    name = "view"
+
+    def __init__(self, work, options):
+        super().__init__(work, options)
+        self.program = os.environ.get("TARGETFS") or shutil.which("targetfs")
+        if not self.program:
+            raise Trouble("no program: set TARGETFS")
+        self.store = os.path.join(work, "store")
+        self.mounted = set()
+
+    def call(self, *args):
+        r = subprocess.run([self.program, *args], text=True, timeout=120,
+                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        if r.returncode:
+            raise Trouble("targetfs %s: %s" % (" ".join(args), r.stdout))
+
+    def attach(self, checkout):
+        place = os.path.join(checkout.real, "ws/target")
+        os.makedirs(place, exist_ok=True)
+        options = ["-o", self.options] if self.options else []
+        self.call("mount", "--store", self.store, *options, place)
+        self.mounted.add(place)
+
+    def detach(self, checkout):
+        self.umount(os.path.join(checkout.real, "ws/target"))
+
+    def umount(self, place):
+        self.call("umount", place)
+        self.mounted.discard(place)
+
+    def close(self):
+        for place in sorted(self.mounted):
+            self.umount(place)
+
+
+SIDES = {side.name: side for side in (Plain, Shared, View)}
