@@ -17,12 +17,16 @@ import subprocess
 from checkout import Trouble
 
 TIMES = re.compile(r"(finished in|ran in|compilation took) [0-9.]+s")
+TARGET = re.compile(r"<target>[^ \"\n]*")
+# Incremental compilation, which references do without, is in a unit's hash.
+HASH = re.compile(r"(?<=[-/])[0-9a-f]{16}(?=[-/.]|$)")
 ACTIONS = {
     "build": ["--lib", "--bins", "--examples"],
     "check": ["--all-targets"],
     "test": ["--no-fail-fast"],
 }
 LIMIT_SEC = 300
+LIBRARIES = {"staticlib": ".a", "cdylib": ".so", "dylib": ".so"}
 # Calls a library's function; a process of its own, as dlopen() remembers.
 CALL = "import ctypes,sys;print(getattr(ctypes.CDLL(sys.argv[1]),sys.argv[2])())"
 
@@ -92,16 +96,16 @@ class Cargo:
             process = subprocess.Popen(
                 self.command(checkout, action), cwd=checkout.ws(), env=env,
                 stdin=subprocess.DEVNULL, stdout=out, stderr=err)
-        return Running(process, base, env, target, self.sysroot, checkout)
+        return Running(process, base, env, target, checkout)
 
 
 class Running:
     """A cargo that was started; finish() waits and observes."""
 
-    def __init__(self, process, base, env, target, sysroot, checkout):
+    def __init__(self, process, base, env, target, checkout):
         self.process, self.base, self.env = process, base, env
-        self.target, self.sysroot, self.checkout = target, sysroot, checkout
-        self.programs, self.libraries = {}, {}
+        self.target, self.checkout = target, checkout
+        self.programs, self.libraries, self.errors = {}, {}, []
 
     def wait(self):
         try:
@@ -122,7 +126,8 @@ class Running:
                 else:
                     printed.append(line)
         with open(self.base + ".stderr", encoding="utf-8") as f:
-            seen.said = "".join(f.readlines()[-8:])
+            seen.said = "".join(f.readlines()[-8:]) + "".join(
+                self.errors[:3])
         # A failed test makes the status, but not the build, a failure.
         seen.ok = bool(finished) and status in (0, 101)
         if seen.ok:
@@ -138,13 +143,17 @@ class Running:
             return m["success"]
         if m["reason"] == "compiler-artifact":
             self.artifact(m, seen)
-        elif m["reason"] == "compiler-message" and m["message"]["spans"]:
-            d = m["message"]
-            span = d["spans"][0]
-            seen.diagnostics.add("%s: %s: %s (%s:%d)" % (
-                m["target"]["name"], d["level"], d["message"],
-                self.normal(span["file_name"]), span["line_start"]))
+        elif m["reason"] == "compiler-message":
+            self.diagnostic(m["target"]["name"], m["message"], seen)
         return finished
+
+    def diagnostic(self, name, d, seen):
+        if d["level"] == "error":
+            self.errors.append(d["rendered"])
+        for span in d["spans"][:1]:
+            seen.diagnostics.add("%s: %s: %s (%s:%d)" % (
+                name, d["level"], d["message"],
+                self.normal(span["file_name"]), span["line_start"]))
 
     def artifact(self, m, seen):
         target, test = m["target"], m["profile"]["test"]
@@ -155,14 +164,15 @@ class Running:
         if m["executable"] and not test and target["kind"][0] != "bench":
             self.programs[target["name"]] = m["executable"]
         for path in m["filenames"]:
-            if "staticlib" in target["crate_types"] and path.endswith(".a") \
-                    or "cdylib" in target["crate_types"]:
-                self.libraries[target["name"]] = path
+            for kind, end in LIBRARIES.items():
+                if kind in target["crate_types"] and path.endswith(end):
+                    self.libraries[target["name"]] = path
 
     def normal(self, text):
-        text = text.replace(self.target, "<target>")
-        real = os.path.realpath(self.target)
-        return TIMES.sub(r"\1 <time>", text.replace(real, "<target>"))
+        for name in (self.target, os.path.realpath(self.target)):
+            text = text.replace(name, "<target>")
+        text = TARGET.sub(lambda m: HASH.sub("<hash>", m.group()), text)
+        return TIMES.sub(r"\1 <time>", text)
 
     def run_all(self, seen):
         for name, path in sorted(self.programs.items()):
@@ -177,14 +187,9 @@ class Running:
                     ["python3", "-c", CALL, path, "tfs_" + name])
 
     def run(self, args):
-        dirs = [os.path.dirname(args[0]), os.path.dirname(args[0]) + "/deps",
-                os.path.dirname(os.path.dirname(args[0])),
-                os.path.dirname(os.path.dirname(args[0])) + "/deps",
-                self.sysroot + "/lib"]
-        env = {**self.env, "LD_LIBRARY_PATH": ":".join(dirs)}
         try:
-            r = subprocess.run(args, cwd=self.checkout.ws(), env=env, text=True,
-                               stdout=subprocess.PIPE, timeout=60,
+            r = subprocess.run(args, cwd=self.checkout.ws(), env=self.env,
+                               text=True, stdout=subprocess.PIPE, timeout=60,
                                stderr=subprocess.STDOUT)
         except (OSError, subprocess.TimeoutExpired) as e:
             return "status %s" % e

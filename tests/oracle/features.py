@@ -197,9 +197,12 @@ pub fn get() -> u32 { tfs_sta() }
 
 @feature("dylib", Knob("dylib"))
 def dylib(t, s):
-    t.crate("dyl", "pub fn get() -> u32 { %d }\n" % s["dylib"],
-            lib_table='crate-type = ["dylib"]')
-    t.show("dylib", "dyl::get()")
+    """Loaded as the cdylib is: two dynamic libraries with a standard library
+    each do not go into one program."""
+    t.crate("dyl", fill("""
+pub fn get() -> u32 { @v@ }
+#[no_mangle] pub extern "C" fn tfs_dyl() -> u32 { get() }
+""", v=s["dylib"]), lib_table='crate-type = ["dylib"]', use=False)
 
 
 @feature("binexe", Knob("it"))
