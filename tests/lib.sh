@@ -146,7 +146,7 @@ uring_on() {
 	fi
 }
 uring_back() {
-	[ -e /run/targetfs-tests.uring ] || return 0
+	[ -z "$PLAIN" ] && [ -e /run/targetfs-tests.uring ] || return 0
 	if flock -xn 8; then
 		rm -f /run/targetfs-tests.uring
 		echo N >$URING_PARAM 2>/dev/null || true

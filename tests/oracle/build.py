@@ -17,6 +17,8 @@ import subprocess
 from checkout import Trouble
 
 TIMES = re.compile(r"(finished in|ran in|compilation took) [0-9.]+s")
+# A thread's number, and where a doc-test was compiled.
+PANIC = re.compile(r"(thread '[^']*') \(\d+\)|[^ ]*/rustdoctest\w+/")
 TARGET = re.compile(r"<target>[^ \"\n]*")
 # Incremental compilation, which references do without, is in a unit's hash.
 HASH = re.compile(r"(?<=[-/])[0-9a-f]{16}(?=[-/.]|$)")
@@ -37,7 +39,7 @@ class Observation:
     said: str = ""  # the end of cargo's stderr
     diagnostics: set = field(default_factory=set)
     outputs: dict = field(default_factory=dict)
-    units: dict = field(default_factory=dict)  # name -> fresh
+    units: list = field(default_factory=list)  # of (name, whether fresh)
 
 
 class Cargo:
@@ -157,10 +159,12 @@ class Running:
 
     def artifact(self, m, seen):
         target, test = m["target"], m["profile"]["test"]
-        first = os.path.relpath(m["filenames"][0], self.target)
-        seen.units["%s %s%s %s" % (target["name"], target["kind"][0],
-                                   " (test)" if test else "", first)] = m[
-                                       "fresh"]
+        package = os.path.basename(m["package_id"])
+        name = "%s %s%s" % (package.split("#")[0], target["kind"][0],
+                            " test" if test else "")
+        if target["name"] != package.split("#")[0]:
+            name += " " + target["name"]
+        seen.units.append((name, m["fresh"]))
         if m["executable"] and not test and target["kind"][0] != "bench":
             self.programs[target["name"]] = m["executable"]
         for path in m["filenames"]:
@@ -172,11 +176,16 @@ class Running:
         for name in (self.target, os.path.realpath(self.target)):
             text = text.replace(name, "<target>")
         text = TARGET.sub(lambda m: HASH.sub("<hash>", m.group()), text)
+        text = PANIC.sub(lambda m: m.group(1) or "", text)
         return TIMES.sub(r"\1 <time>", text)
 
     def run_all(self, seen):
         for name, path in sorted(self.programs.items()):
-            for line in self.run([path]).splitlines():
+            text = self.run([path])
+            if "\nstatus " in text:
+                seen.outputs["%s/failed" % name] = text
+                continue
+            for line in text.splitlines():
                 key, _, value = line.partition(" ")
                 seen.outputs["%s/%s" % (name, key)] = value
         for name, path in sorted(self.libraries.items()):
@@ -192,7 +201,7 @@ class Running:
                                text=True, stdout=subprocess.PIPE, timeout=60,
                                stderr=subprocess.STDOUT)
         except (OSError, subprocess.TimeoutExpired) as e:
-            return "status %s" % e
+            return "\nstatus %s" % e
         end = "" if r.returncode == 0 else "\nstatus %d" % r.returncode
         return self.normal(r.stdout + end)
 
@@ -235,9 +244,11 @@ class References:
         target = os.path.join(self.cargo.work, "reference%d" % self.built)
         seen = self.cargo.start(checkout, action, target, False).finish()
         shutil.rmtree(target, ignore_errors=True)
-        if seen.ok != checkout.compiles:
-            raise Trouble("the clean build of %s: ok is %s\n%s"
-                          % (checkout.path, seen.ok, seen.said))
+        failed = [k for k in seen.outputs if k.endswith("/failed")]
+        if seen.ok != checkout.compiles or failed:
+            raise Trouble("the clean build of %s: ok is %s\n%s%s" % (
+                checkout.path, seen.ok, seen.said,
+                "\n".join(seen.outputs[k] for k in failed)))
         self.known[key] = seen
         return seen
 

@@ -63,7 +63,7 @@ def history(seed, count, classes):
 
 def choose(run, rnd, scope="tree", hidden=None, most=2):
     """Some knobs."""
-    knobs = [k for k in run.knobs if k.scope == scope and
+    knobs = [k for k in run.baits if k.scope == scope and
              (hidden is None or bool(k.hidden) == hidden)]
     if not knobs:
         return []
@@ -314,7 +314,7 @@ def age(run, rnd):
 def swap(run, rnd):
     """mv src src.old; mv src2 src."""
     c = rnd.choice(run.checkouts)
-    knobs = [k for k in run.knobs if k.scope == "tree"]
+    knobs = [k for k in run.baits if k.scope == "tree"]
     for k in rnd.sample(knobs, len(knobs)):
         state = changed(rnd.random(), c.state, [k])
         files, _ = render(c.names, state)

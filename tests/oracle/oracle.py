@@ -14,7 +14,8 @@ is not, cargo took something for Fresh that was not: a false Fresh.
     oracle.py --side view --seed 107 --steps 9 --shrink --judge
 
 Sides: "plain", a directory for each checkout; "shared", one directory for all;
-"view", views over one store. Exit status: 0 all equal, 1 a difference, 2 the
+"copied", a first build finds a copy of another checkout's; "view", views over
+one store. Exit status: 0 all equal, 1 a difference, 2 the
 oracle itself failed, 3 nothing was taken from elsewhere (--need-hits), which
 proves nothing.
 
@@ -98,6 +99,8 @@ def arguments():
                    help="of steps: " + ",".join(CLASSES))
     p.add_argument("--features", type=words, default=[],
                    help="that each workspace has")
+    p.add_argument("--bait", type=words, default=[],
+                   help="the same, and steps change nothing else")
     p.add_argument("--crates", type=int, default=7, help="features in all")
     p.add_argument("--jobs", type=int, default=os.cpu_count())
     p.add_argument("--new-layout", action="store_true",
@@ -105,6 +108,8 @@ def arguments():
     p.add_argument("--mount-options", default="", help="of the side view")
     p.add_argument("--need-hits", action="store_true",
                    help="fail if no unit was fresh at its first sight")
+    p.add_argument("--stop", action="store_true",
+                   help="end with the first seed that differs")
     p.add_argument("--shrink", action="store_true",
                    help="leave out steps while the build is still wrong")
     p.add_argument("--judge", action="store_true",
@@ -173,10 +178,8 @@ class Session:
             print("    " + note)
         for line in wrong.lines[:10]:
             print("    " + line.replace("\n", "\n    "))
-        fresh = sorted(u.split(" (")[0] for u, f in wrong.got.units.items()
-                       if f)
-        print("  fresh were: " + (", ".join(
-            " ".join(u.split()[:2]) for u in fresh) or "none"))
+        fresh = sorted({u for u, f in wrong.got.units if f})
+        print("  fresh were: " + (", ".join(fresh) or "none"))
         only = set(self.options.only or range(run.number + 1))
         only = {n for n in only if n <= run.number}
         if self.options.shrink:
@@ -202,8 +205,9 @@ class Session:
         args = ["oracle.py", "--side", o.side, "--seed", str(seed), "--steps",
                 str(steps), "--classes", ",".join(o.classes), "--crates",
                 str(o.crates)]
-        if o.features:
-            args += ["--features", ",".join(o.features)]
+        for name in ("features", "bait"):
+            if getattr(o, name):
+                args += ["--" + name, ",".join(getattr(o, name))]
         if o.new_layout:
             args.append("--new-layout")
         if len(only) < steps:
@@ -223,6 +227,8 @@ def run_all(options):
         if options.seconds and time.monotonic() - began > options.seconds:
             break
         equal &= session.seed(seed)
+        if options.stop and not equal:
+            break
     if options.verbose:
         session.table()
     print("%d builds in %.0f s, %d hits" % (

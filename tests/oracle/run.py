@@ -86,8 +86,11 @@ class Run:
         self.options, self.seed = options, seed
         self.work = os.path.join(options.work, "run")
         shutil.rmtree(self.work, ignore_errors=True)
-        self.names = feature_names(rnd, options.crates, options.features)
+        self.names = feature_names(rnd, options.crates,
+                                   options.features + options.bait)
         self.knobs = knobs_of(self.names)
+        # What steps may change.
+        self.baits = knobs_of(options.bait, ()) if options.bait else self.knobs
         self.incremental = rnd.random() < 0.5
         self.set_up(rnd)
         self.side = SIDES[side](self.work, options.mount_options)
@@ -108,7 +111,7 @@ class Run:
                              '[source.l]\nlocal-registry = "@at@"\n',
                              at=self.work + "/registry"))
         a = first_state(rnd, self.knobs)
-        tree = [k for k in self.knobs if k.scope == "tree"]
+        tree = [k for k in self.baits if k.scope == "tree"]
         b = changed(rnd.random(), a, rnd.sample(tree, min(len(tree), 4)))
         self.origin = Origin(self.work + "/origin", self.names,
                              {"a": a, "b": b})
@@ -167,6 +170,7 @@ class Run:
 
     def start(self, c, action, sleep=None, target=None):
         c.verify()
+        self.side.before(c)
         return self.cargo.start(c, action, target or self.side.target(c),
                                 self.incremental, sleep)
 
@@ -195,12 +199,12 @@ class Run:
 
     def count(self, c, seen):
         t = self.tally
-        fresh = sum(seen.units.values())
+        fresh = sum(f for _, f in seen.units)
         t.builds += 1
         t.fresh += fresh
         t.compiled += len(seen.units) - fresh
-        t.hits += sum(1 for u, f in seen.units.items() if f and u not in c.seen)
-        c.seen |= set(seen.units)
+        t.hits += sum(f and u not in c.seen for u, f in seen.units)
+        c.seen |= {u for u, _ in seen.units}
         row = t.by_step.setdefault(self.step, [0, 0, 0])
         for i, n in enumerate((1, fresh, len(seen.units) - fresh)):
             row[i] += n

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import time
 
 from checkout import Trouble
 
@@ -16,6 +17,9 @@ class Plain:
 
     def attach(self, checkout):
         """Before a checkout's first build, and after it came back."""
+
+    def before(self, checkout):
+        """Before each build."""
 
     def detach(self, checkout):
         """Before a checkout is moved or deleted."""
@@ -33,6 +37,23 @@ class Shared(Plain):
 
     def target(self, checkout):
         return os.path.join(self.work, "shared-target")
+
+
+class Copied(Plain):
+    """A checkout's first build finds a copy of the target of the one that was
+    built last, all of it newer than any source: sharing without a guard."""
+    name = "copied"
+    last = ""
+
+    def before(self, checkout):
+        target = self.target(checkout)
+        if self.last and not os.path.exists(target):
+            shutil.copytree(self.last, target, symlinks=True)
+            now = time.time_ns()
+            for d, _, names in os.walk(target):
+                for path in (os.path.join(d, n) for n in names):
+                    os.utime(path, ns=(now, now))
+        self.last = target
 
 
 class View(Plain):
@@ -72,4 +93,4 @@ class View(Plain):
             self.umount(place)
 
 
-SIDES = {side.name: side for side in (Plain, Shared, View)}
+SIDES = {side.name: side for side in (Plain, Shared, Copied, View)}

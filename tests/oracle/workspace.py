@@ -121,8 +121,8 @@ def feature_names(rnd, count, wanted):
     return sorted(set(names))
 
 
-def knobs_of(names):
-    return [k for n in names for k in FEATURES[n].knobs] + list(COMMON)
+def knobs_of(names, common=COMMON):
+    return [k for n in names for k in FEATURES[n].knobs] + list(common)
 
 
 def first_state(rnd, knobs):
