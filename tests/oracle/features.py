@@ -155,11 +155,16 @@ def lints(t, s):
 
 
 @feature("flags", Knob("RUSTFLAGS", ("", "--cfg tfs_flag", "--cfg tfs_other"),
-                       "command"), Knob("flag"))
+                       "command"), Knob("flag"),
+         Knob("conf_flag", ("tfs_conf", "tfs_none")))
 def flags(t, s):
+    """RUSTFLAGS; without it, flags of .cargo/config.toml."""
+    t.config += '[build]\nrustflags = ["--cfg", "%s"]\n' % s["conf_flag"]
     t.crate("flagged", fill("""
 #![allow(unexpected_cfgs)]
-pub fn get() -> (u32, bool, bool) { (@v@, cfg!(tfs_flag), cfg!(tfs_other)) }
+pub fn get() -> (u32, bool, bool, bool) {
+    (@v@, cfg!(tfs_flag), cfg!(tfs_other), cfg!(tfs_conf))
+}
 """, v=s["flag"]))
     t.show("flags", 'format!("{:?}", flagged::get())')
 

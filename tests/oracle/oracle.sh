@@ -8,11 +8,11 @@
 # hours of others each time. With TARGETFS_PLAIN it is cargo alone.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
-TIMEOUT=${LONG:+14000}
+TIMEOUT=${LONG:+7000}
 TIMEOUT=${TIMEOUT:-1500}
 SEED=${1:-${LONG:+$(date +%s)}}
 SEED=${SEED:-1000}
-SECONDS_MAX=${2:-${LONG:+6000}}
+SECONDS_MAX=${2:-${LONG:+4200}}
 SECONDS_MAX=${SECONDS_MAX:-150}
 
 run() {
