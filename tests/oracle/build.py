@@ -30,7 +30,8 @@ ACTIONS = {
 LIMIT_SEC = 300
 LIBRARIES = {"staticlib": ".a", "cdylib": ".so", "dylib": ".so"}
 # Calls a library's function; a process of its own, as dlopen() remembers.
-CALL = "import ctypes,sys;print(getattr(ctypes.CDLL(sys.argv[1]),sys.argv[2])())"
+CALL = ("import ctypes, sys\n"
+        "print(getattr(ctypes.CDLL(sys.argv[1]), sys.argv[2])())")
 
 
 @dataclass

@@ -268,7 +268,7 @@ const fn spin(n: u32) -> u32 {
 const SPUN: u32 = spin(@n@);
 pub const DATA: &str = include_str!("../data.txt");
 pub fn get() -> (u32, u32) { (@v@, SPUN) }
-""", v=s["slow"], n=2000000))
+""", v=s["slow"], n=120000))
     t.file("slow/data.txt", str(s["slow_data"]))
     t.show("slow", 'format!("{:?}", slow::get())')
     t.show("slow-data", "slow::DATA")

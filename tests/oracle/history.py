@@ -246,7 +246,7 @@ def race(run, rnd):
     running = run.start(c, "build", sleep=0.4)
     if not wait_for(running, marker):
         run.note("too late")
-    time.sleep(rnd.random() * 0.3)
+    time.sleep(rnd.random() * 0.2)
     mutate(run, rnd, c, rnd.sample(knobs, rnd.randint(1, len(knobs))))
     running.wait()
     run.discard(running)

@@ -66,6 +66,7 @@ Of the others --judge says whether plain cargo is wrong as well.
 """
 import argparse
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -73,7 +74,7 @@ import tempfile
 import time
 
 from checkout import Trouble
-from history import CLASSES
+from history import CLASSES, STEPS
 from run import Run, WrongBuild
 from sides import SIDES
 
@@ -94,6 +95,8 @@ def arguments():
     p.add_argument("--seconds", type=float, default=0,
                    help="begin no seed after that time")
     p.add_argument("--steps", type=int, default=12)
+    p.add_argument("--plan", type=words, default=[],
+                   help="these steps: " + ",".join(sorted(STEPS)))
     p.add_argument("--only", type=numbers, help="numbers of steps, 0,1,7")
     p.add_argument("--classes", type=words, default=["honest"],
                    help="of steps: " + ",".join(CLASSES))
@@ -106,6 +109,8 @@ def arguments():
     p.add_argument("--new-layout", action="store_true",
                    help="cargo's build-dir layout of one directory a unit")
     p.add_argument("--mount-options", default="", help="of the side view")
+    p.add_argument("--pause", type=float, default=0,
+                   help="seconds that a view has before each build")
     p.add_argument("--need-hits", action="store_true",
                    help="fail if no unit was fresh at its first sight")
     p.add_argument("--stop", action="store_true",
@@ -121,6 +126,9 @@ def arguments():
     for c in options.classes:
         if c not in CLASSES:
             p.error("no such class: " + c)
+    for name in options.plan:
+        if name not in STEPS:
+            p.error("no such step: " + name)
     return options
 
 
@@ -205,7 +213,7 @@ class Session:
         args = ["oracle.py", "--side", o.side, "--seed", str(seed), "--steps",
                 str(steps), "--classes", ",".join(o.classes), "--crates",
                 str(o.crates)]
-        for name in ("features", "bait"):
+        for name in ("features", "bait", "plan"):
             if getattr(o, name):
                 args += ["--" + name, ",".join(getattr(o, name))]
         if o.new_layout:
@@ -231,8 +239,10 @@ def run_all(options):
             break
     if options.verbose:
         session.table()
-    print("%d builds in %.0f s, %d hits" % (
-        session.builds, time.monotonic() - began, session.hits))
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    print("%d builds in %.0f s, %.0f s of CPU time, %d hits" % (
+        session.builds, time.monotonic() - began,
+        used.ru_utime + used.ru_stime, session.hits))
     if not equal:
         return 1
     return 3 if options.need_hits and not session.hits else 0

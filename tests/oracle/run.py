@@ -12,7 +12,7 @@ import tarfile
 
 from build import Cargo, References, differences
 from checkout import Checkout, Origin
-from history import history
+from history import STEPS, history
 from sides import SIDES
 from workspace import (changed, feature_names, fill, first_state, knobs_of)
 import features  # noqa: F401 (registers)
@@ -37,7 +37,8 @@ class Tally:
     fresh: int = 0
     compiled: int = 0
     hits: int = 0  # fresh at its first sight in this checkout
-    by_step: dict = field(default_factory=dict)  # step -> [builds, fresh, comp.]
+    # step -> [builds, fresh, compiled]
+    by_step: dict = field(default_factory=dict)
 
 
 def make_registry(path):
@@ -70,7 +71,8 @@ def registry_files(version):
         "build.rs": fill("""fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     let to = std::env::var("OUT_DIR").unwrap() + "/v.rs";
-    std::fs::write(to, "pub fn generated() -> &'static str { \\"@v@\\" }").unwrap();
+    let code = "pub fn generated() -> &'static str { \\"@v@\\" }";
+    std::fs::write(to, code).unwrap();
 }
 """, v=version),
         "src/lib.rs": 'include!(concat!(env!("OUT_DIR"), "/v.rs"));\n'
@@ -93,7 +95,7 @@ class Run:
         self.baits = knobs_of(options.bait, ()) if options.bait else self.knobs
         self.incremental = rnd.random() < 0.5
         self.set_up(rnd)
-        self.side = SIDES[side](self.work, options.mount_options)
+        self.side = SIDES[side](self.work, options)
         self.cargo = Cargo(self.work, toolchain, options.jobs,
                            options.new_layout)
         self.references = References(self.cargo)
@@ -142,10 +144,11 @@ class Run:
 
     def go(self, steps, only=None):
         """Steps are numbered from 0; @only: the numbers of those to make."""
-        self.new_checkout("clone", "a")
         try:
-            for i, kind in enumerate(history(self.seed, steps,
-                                             self.options.classes)):
+            self.new_checkout("clone", "a")
+            kinds = [STEPS[name] for name in self.options.plan] or history(
+                self.seed, steps, self.options.classes)
+            for i, kind in enumerate(kinds[:steps]):
                 if only is None or i in only:
                     self.step = kind.name
                     self.number = i

@@ -57,7 +57,8 @@ class Copied(Plain):
 
 
 class View(Plain):
-    """Each checkout's target is a view over one store."""
+    """Each checkout's target is a view over one store. A mount lives on in
+    every mount namespace that was made of this one: better have one alone."""
     name = "view"
 
     def __init__(self, work, options):
@@ -77,9 +78,13 @@ class View(Plain):
     def attach(self, checkout):
         place = os.path.join(checkout.real, "ws/target")
         os.makedirs(place, exist_ok=True)
-        options = ["-o", self.options] if self.options else []
-        self.call("mount", "--store", self.store, *options, place)
+        options = self.options.mount_options
+        self.call("mount", "--store", self.store,
+                  *(["-o", options] if options else []), place)
         self.mounted.add(place)
+
+    def before(self, checkout):
+        time.sleep(self.options.pause)
 
     def detach(self, checkout):
         self.umount(os.path.join(checkout.real, "ws/target"))
