@@ -10,6 +10,8 @@ made here does nothing.
 Classes say what a step does to plain cargo, in a directory of its own:
 
 honest     cargo gets it right
+again      another checkout at the path of a deleted one: cargo gets it right,
+           as the target directory was deleted, too
 mtime      an edit that timestamps do not show: cargo is wrong
 untracked  what nobody tells cargo: a file or variable that a proc-macro reads,
            a header that a build script keeps to itself; cargo is wrong where
@@ -27,7 +29,7 @@ import time
 from checkout import EPOCH_NSEC, KINDS, mtime_of
 from workspace import changed, render
 
-CLASSES = ("honest", "mtime", "untracked", "borrow", "moved")
+CLASSES = ("honest", "again", "mtime", "untracked", "borrow", "moved")
 MAX_CHECKOUTS = 4
 
 
@@ -54,7 +56,7 @@ def history(seed, count, classes):
     """The steps' kinds: first there are two checkouts, then chance rules."""
     rnd = random.Random("history %d" % seed)
     kinds = [k for k in STEPS.values() if k.klass in classes and k.weight]
-    weights = [k.weight * (3 if k.klass != "honest" else 1) for k in kinds]
+    weights = [k.weight * (1 if k.klass == "honest" else 3) for k in kinds]
     first = [STEPS["build"], STEPS["born"]]
     return (first + rnd.choices(kinds, weights, k=max(0, count - 2)))[:count]
 
@@ -178,7 +180,7 @@ def born(run, rnd):
     run.build(rnd, c)
 
 
-@step("honest", 2)
+@step("again", 2)
 def reborn(run, rnd):
     """Another state, with old timestamps, at the path of a deleted one."""
     c = rnd.choice(run.checkouts)

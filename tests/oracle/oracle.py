@@ -21,48 +21,54 @@ proves nothing.
 
 Guards, and what is bait for each. A build without a guard must turn red with
 
-    --classes C --features F    in a few seeds; steps that make it so
+    --bait FEATURE --classes CLASS            in a few seeds, or
+    --bait FEATURE --plan build,born,STEP...  at once
 
- source contents            honest    chain,modules        born, reborn, flip
-   the same, in one view    mtime     chain,modules        edit_keep, swap, sync
- stat cache, not by path or
-   size or mtime alone      mtime     chain,data           swap, edit_keep, age
- symbolic links followed    untracked symlinks             edit_hidden
- include_str!, _bytes!      honest    data                 born, copy_state
- env!, option_env!          honest    env,config_env       environment, born
+A * says that it was seen to: the side "copied", which has no guard at all, is
+red with that bait (selftest.sh, in its long form). At the others cargo itself
+looks, by the unit's name or hash: they are bait where fingerprints are
+repaired, or the scope of what is shared is too wide.
+
+ guard                       class     features               steps
+ source contents             honest    chain* modules*        born copy_state
+   the same, in one view     mtime     chain modules          edit_keep sync
+ an edit is seen by more
+   than path, size, mtime    mtime     chain data             swap edit_keep age
+ symbolic links followed     untracked symlinks*              edit_hidden born
+ include_str!, _bytes!       honest    data*                  born copy_state
+ env!, option_env!           honest    env config_env         environment born
  rerun-if-changed: file,
-   directory                honest    rerun                born, copy_state
- rerun-if-env-changed       honest    rerun_env            environment, born
- neither (Precalculated)    honest    norerun              born, reborn
- OUT_DIR whole, included    honest    outdir,registry      born, drop
- OUT_DIR in the program     honest    outrun               born, copy_state
- path in `output`           honest    abspath              born, copy_state
- path in a file of out/     honest    outabs               born, copy_state
- path in an object          honest    cc (__FILE__)        born, copy_state
- env-dep with the origin    honest    whereami,ext         born, copy_state
- dependency's recipe        honest    chain,links,pm       parallel, flip, edit
- data files of packages
-   that use a proc-macro    honest    pmfile               born, edit, touch
- the same for variables     honest    pmenv                born, environment
- data files of packages
-   with a silent script     honest    norerun,cc           born, edit
+   directory                 honest    rerun*                 born copy_state
+ rerun-if-env-changed        honest    rerun_env              environment born
+ neither (Precalculated)     honest    norerun                born edit
+ OUT_DIR whole, included     honest    outdir* registry       born drop
+ OUT_DIR in the program      honest    outrun*                born copy_state
+ path in `output`            honest    abspath*               born copy_state
+ path in a file of out/      honest    outabs*                born copy_state
+ path in an object           honest    cc* (__FILE__)         born copy_state
+ env-dep with the origin     honest    whereami*              born copy_state
+ a path outside the root     again     ext                    reborn
+ dependency's recipe         honest    chain* links* pm*      parallel flip edit
+ data files, proc-macro      honest    pmfile*                born edit touch
+ variables, proc-macro       honest    pmenv*                 born environment
+ data files, silent script   honest    norerun cc*            born edit
  scope: flags, profile,
-   features, triple         honest    flags,features,triple,edition   command
+   features, triple          honest    flags features triple  command
  manifest: lints, edition,
-   version, description     honest    lints,edition,pkgenv copy_state, edit
- CARGO_HOME (repair)        honest    registry             environment, born
- un-hashed names            honest    cdylib,dylib,staticlib   command, flip
- CARGO_BIN_EXE_*            honest    binexe               born
- tests' and doc-tests' code honest    binexe,example,doctest   born, flip
- unchanged while compiled   honest    slow,nap             race
- unit bound whole           honest    any                  drop, parallel
- a path is used again       honest    any                  reborn
- the view knows its place   moved     whereami,outrun      move, alias
- one target, two checkouts  borrow    any                  borrow
+   version, description      honest    lints edition pkgenv   copy_state edit
+ CARGO_HOME (repair)         honest    registry               environment born
+ un-hashed names             honest    cdylib* dylib* staticlib*  command flip
+ CARGO_BIN_EXE_*             honest    binexe*                born
+ tests, examples, doc-tests  honest    example* doctest*      born flip
+ unchanged while compiled    honest    slow* nap*             race
+ unit bound whole            honest    any                    drop parallel
+ a path is used again        again     any                    reborn
+ the view knows its place    moved     whereami outrun        move alias
+ one target, two checkouts   borrow    any                    borrow
 
-"honest" steps are those after which cargo alone, in a directory of its own for
-each checkout, is right: there a difference is always the tested side's fault.
-Of the others --judge says whether plain cargo is wrong as well.
+After steps of the classes "honest" and "again" cargo alone, in a directory of
+its own for each checkout, is right: there a difference is always the tested
+side's fault. Of the others --judge says whether plain cargo is wrong as well.
 """
 import argparse
 import os

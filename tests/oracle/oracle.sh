@@ -5,7 +5,9 @@
 # random workspaces and histories, see oracle.py.
 #	oracle.sh [SEED [SECONDS]]
 # By default a few minutes of the same seeds each time; with TARGETFS_LONG
-# hours of others each time. With TARGETFS_PLAIN it is cargo alone.
+# hours of others each time. With TARGETFS_PLAIN it is cargo alone. Steps are
+# of the classes in which a view is as right as cargo in a plain directory; it
+# is not when a path is used again ("again").
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 TIMEOUT=${LONG:+7000}

@@ -13,15 +13,14 @@ TIMEOUT=${TIMEOUT:-900}
 
 # Baits that a copy of another checkout's target takes: what cargo does not
 # keep in a fingerprint, or not where it would notice a copy.
-COPIED='chain modules symlinks data env whereami ext rerun norerun outdir outrun
-abspath outabs cc links pm pmfile pmenv cdylib dylib staticlib binexe example
-doctest slow nap'
+COPIED='chain modules symlinks data whereami rerun outdir outrun abspath outabs
+cc links pm pmfile pmenv cdylib dylib staticlib binexe example doctest slow nap'
 
 run() {
 	local bait
 	oracle_env
 	equal "cargo alone is right after honest steps" --side plain \
-		--seed 1 --seeds 2 --steps 6 --crates 4
+		--seed 1 --seeds 2 --steps 6 --crates 4 --classes honest,again
 	differs "it is wrong after edits with old timestamps" --side plain \
 		--seed 1 --seeds 3 --steps 4 --crates 2 --classes honest,mtime
 	differs "... and after what it is not told" --side plain --seed 1 \
