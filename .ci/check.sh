@@ -27,6 +27,14 @@ build_variant() {
 		count "$name: make the tests" make -C "$dir" -j "$jobs" check TESTS=
 }
 
+# Left out below the sanitizers: what runs cargo and compilers much and our code
+# little, or was seen to find nothing there. `check-long' has all of it.
+slow_below_sanitizers="
+	tests/cargo/host.sh tests/cargo/knowledge.sh tests/cargo/readers.sh
+	tests/cargo/same-bytes.sh tests/cargo/sharing.sh tests/crash/kill9.sh
+	tests/crash/powercut.sh tests/oracle/oracle.sh tests/oracle/selftest.sh
+	tests/suites/fio.sh"
+
 # test_variant NAME [MAKE-ARG...]: make check, its TAP results added to the sums.
 test_variant() {
 	local name=$1 dir=$build/check/$1 p f s r=0
@@ -37,6 +45,9 @@ test_variant() {
 		plain=(setarch "$(uname -m)" -R)	# TSan and a wide ASLR do not agree
 	: >"$results"
 	# Two ways of mounting cover the code; all five are the plain build's.
+	case $name in
+	asan | tsan) plain+=(env "TARGETFS_SKIP=${skip-$slow_below_sanitizers}") ;;
+	esac
 	case $name in
 	asan) plain+=(env TARGETFS_MODES="default neither") ;;
 	# Of posix.sh, those that take minutes below ThreadSanitizer are left out,
@@ -115,4 +126,19 @@ do_check() {
 	say "== done in $((SECONDS - t0)) s"
 	summed=yes
 	[ $failed -eq 0 ] || exit 1	# the summary comes from the trap
+}
+
+# Hours: the long tests, and all of the quick ones below the sanitizers.
+do_check_long() {
+	trap summary EXIT
+	local skip=''
+	set_up check-long
+	say "== the long tests"
+	! build_variant long CC=gcc ||
+		count "long: make check-long" make -C "$build/check/long" check-long || true
+	say "== all tests below the sanitizers"
+	! build_variant asan CC=gcc --enable-sanitize=address,undefined || test_variant asan
+	! build_variant tsan CC=gcc --enable-sanitize=thread || test_variant tsan
+	summed=yes
+	[ $failed -eq 0 ] || exit 1
 }

@@ -4,7 +4,7 @@
 # Builds on views over one store never show what a clean build does not:
 # random workspaces and histories, see oracle.py.
 #	oracle.sh [SEED [SECONDS]]
-# By default a few minutes of the same seeds each time; with TARGETFS_LONG
+# By default a minute of the same seeds each time; with TARGETFS_LONG
 # hours of others each time. With TARGETFS_PLAIN it is cargo alone. Steps are
 # of the classes in which a view is as right as cargo in a plain directory; it
 # is not when a path is used again ("again").
@@ -15,7 +15,7 @@ TIMEOUT=${TIMEOUT:-1500}
 SEED=${1:-${LONG:+$(date +%s)}}
 SEED=${SEED:-1000}
 SECONDS_MAX=${2:-${LONG:+4200}}
-SECONDS_MAX=${SECONDS_MAX:-150}
+SECONDS_MAX=${SECONDS_MAX:-60}
 
 run() {
 	local side=(--side "${PLAIN:+plain}")
