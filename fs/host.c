@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The root of a host mount; see host.h. Attaching, making and dropping views
- * are commits, so they run in a worker, one at a time.
+ * The root of a host mount and its shelves; see host.h. Attaching, making and
+ * dropping views are commits, so they run in a worker, one at a time.
+ *
+ * A shelf's number is its two digits, and above them how often a shelf of
+ * that name was removed: like any number, it is never used again.
  */
 #include "config.h"
 
@@ -21,12 +24,21 @@
 #include "fs/handover.h"
 #include "fs/reply.h"
 
+#define SHELVES 256
+
+struct shelf {
+	bool known; /* made, or shown to the kernel: it stays until rmdir */
+	uint32_t removed;
+};
+
 struct host {
 	struct mount *mount;
 	uid_t uid;
 	gid_t gid;
 	int64_t since;	  /* nsec */
 	struct lock lock; /* held over a whole job */
+	/* protected by lock */
+	struct shelf shelves[SHELVES];
 };
 
 struct job {
@@ -34,10 +46,12 @@ struct job {
 	fuse_req_t req;
 	struct host *host;
 	mode_t mode;
-	unsigned flags;
 	struct caller who;
-	char name[NAME_MAX + 1];
-	char newname[NAME_MAX + 1];
+	fuse_ino_t dir;		  /* of opendir */
+	struct fuse_file_info fi; /* of opendir */
+	/* Of a view, or a shelf's. */
+	char name[VIEW_NAME_MAX + 1];
+	char newname[VIEW_NAME_MAX + 1];
 };
 
 int host_new(struct mount *m, struct host **ret_host)
@@ -75,7 +89,7 @@ bool host_serves(fuse_req_t req, fuse_ino_t nodeid)
 	const struct mount *m = fuse_req_userdata(req);
 
 	request_begins();
-	return m->host && nodeid == FUSE_ROOT_ID;
+	return m->host && nodeid >> SLOT_SHIFT == 0;
 }
 
 bool host_refuses(fuse_req_t req, fuse_ino_t nodeid)
@@ -86,10 +100,10 @@ bool host_refuses(fuse_req_t req, fuse_ino_t nodeid)
 	return true;
 }
 
-static struct stat root_stat(const struct host *h)
+static struct stat dir_stat(const struct host *h, fuse_ino_t ino)
 {
 	return (struct stat){
-		.st_ino = FUSE_ROOT_ID,
+		.st_ino = ino,
 		.st_mode = S_IFDIR | 01777,
 		.st_nlink = 2,
 		.st_uid = h->uid,
@@ -102,34 +116,62 @@ static struct stat root_stat(const struct host *h)
 	};
 }
 
-void host_getattr(fuse_req_t req)
+void host_getattr(fuse_req_t req, fuse_ino_t ino)
 {
 	const struct mount *m = fuse_req_userdata(req);
-	struct stat st = root_stat(m->host);
+	struct stat st = dir_stat(m->host, ino);
 
 	(void)fuse_reply_attr(req, &st, FOREVER);
 }
 
+/* --- names ------------------------------------------------------------- */
+
+static bool is_shelf(const char *name)
+{
+	return name_is_shelf(name, strlen(name));
+}
+
+static struct shelf *shelf_of(struct host *h, const char *name)
+{
+	return &h->shelves[strtoul(name, NULL, 16)];
+}
+
+static fuse_ino_t shelf_ino(const struct host *h, const struct shelf *s)
+{
+	return (s->removed + UINT64_C(1)) * SHELVES +
+	       (fuse_ino_t)(s - h->shelves);
+}
+
+/* The name in the store of what is called @name in this directory. */
+static int full_name(fuse_ino_t parent, const char *name,
+		     char ret_name[VIEW_NAME_MAX + 1])
+{
+	char shelf[8] = "";
+	int len;
+
+	if (parent != FUSE_ROOT_ID)
+		(void)snprintf(shelf, sizeof(shelf), "%02x/",
+			       (unsigned)(parent % SHELVES));
+	len = snprintf(ret_name, VIEW_NAME_MAX + 1, "%s%s", shelf, name);
+	return len > VIEW_NAME_MAX ? -ENAMETOOLONG : 0;
+}
+
 /* --- jobs -------------------------------------------------------------- */
 
-static struct job *job_new(fuse_req_t req, const char *name)
+static struct job *job_new(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	struct mount *m = fuse_req_userdata(req);
-	struct job *j;
+	struct job *j = calloc(1, sizeof(*j));
+	int r = j ? full_name(parent, name, j->name) : -ENOMEM;
 
-	if (strlen(name) > NAME_MAX) {
-		reply_err(req, -ENAMETOOLONG);
-		return NULL;
-	}
-	j = calloc(1, sizeof(*j));
-	if (!j) {
-		reply_err(req, -ENOMEM);
+	if (r < 0) {
+		reply_err(req, r);
+		free(j);
 		return NULL;
 	}
 	j->req = req;
 	j->host = m->host;
 	j->who = request_caller(req);
-	memcpy(j->name, name, strlen(name) + 1);
 	return j;
 }
 
@@ -172,66 +214,122 @@ static void reply_view(fuse_req_t req, struct view *v)
 	reply_entry(req, v, 0, &e);
 }
 
+/* Ends a job with a view or, @v being NULL, a shelf. */
+static void reply_dir(struct job *j, int r, struct view *v, fuse_ino_t shelf)
+{
+	struct fuse_entry_param p = { .ino = shelf,
+				      .attr = dir_stat(j->host, shelf),
+				      .attr_timeout = FOREVER,
+				      .entry_timeout = FOREVER };
+
+	if (r < 0)
+		reply_err(j->req, r);
+	else if (v)
+		reply_view(j->req, v);
+	else
+		(void)fuse_reply_entry(j->req, &p);
+	free(j);
+}
+
+static int find_below(const struct view_rec *rec, void *arg)
+{
+	const char *shelf = arg;
+
+	return rec->flags & VIEW_HOST && !(rec->flags & VIEW_DROPPED) &&
+	       rec->name[2] == '/' && memcmp(rec->name, shelf, 2) == 0;
+}
+
+/* Whether there are views on it: 1 or 0. */
+static int shelf_is_used(const struct host *h, const char *name)
+{
+	char shelf[2] = { name[0], name[1] };
+
+	return views_foreach(h->mount->store, find_below, shelf);
+}
+
+/* Finds or, @make, makes it. host.lock held. */
+static int get_shelf(struct job *j, bool make, fuse_ino_t *ret_ino)
+{
+	struct shelf *s = shelf_of(j->host, j->name);
+	int there = s->known ? 1 : shelf_is_used(j->host, j->name);
+
+	if (there < 0)
+		return there;
+	if (there == make)
+		return make ? -EEXIST : -ENOENT;
+	s->known = true;
+	*ret_ino = shelf_ino(j->host, s);
+	return 0;
+}
+
+static int find_view(struct job *j, struct view **ret_view)
+{
+	struct view_rec rec;
+	int r = views_find(j->host->mount->store, VIEW_HOST, j->name, &rec);
+
+	return r < 0 ? r : get_view(j->host, &rec, ret_view);
+}
+
 static void lookup_job(struct work *w)
 {
 	struct job *j = container_of(w, struct job, work);
 	struct host *h = j->host;
 	struct fuse_entry_param none = { 0 };
-	struct view_rec rec;
 	struct view *v = NULL;
+	fuse_ino_t shelf = 0;
 	int r;
 
 	lock_acquire(&h->lock);
-	r = views_find(h->mount->store, VIEW_HOST, j->name, &rec);
-	if (r == 0)
-		r = get_view(h, &rec, &v);
+	r = is_shelf(j->name) ? get_shelf(j, false, &shelf) : find_view(j, &v);
 	lock_release(&h->lock);
 	/* Another daemon may make it at any time: not remembered. */
-	if (r == -ENOENT)
-		(void)fuse_reply_entry(j->req, &none);
-	else if (r < 0)
-		reply_err(j->req, r);
-	else
-		reply_view(j->req, v);
+	if (r != -ENOENT) {
+		reply_dir(j, r, v, shelf);
+		return;
+	}
+	(void)fuse_reply_entry(j->req, &none);
 	free(j);
 }
 
-void host_lookup(fuse_req_t req, const char *name)
+void host_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
-	struct job *j = job_new(req, name);
+	struct job *j = job_new(req, parent, name);
 
 	if (j)
 		submit(j, lookup_job);
+}
+
+static int make_view(struct job *j, struct view **ret_view)
+{
+	struct store *st = j->host->mount->store;
+	struct view_rec rec;
+	int r = views_find(st, VIEW_HOST, j->name, &rec);
+
+	if (r != -ENOENT)
+		return r < 0 ? r : -EEXIST;
+	r = views_obtain(st, VIEW_HOST, j->name, j->who.uid, j->who.gid,
+			 j->mode & 01777, &rec);
+	return r < 0 ? r : get_view(j->host, &rec, ret_view);
 }
 
 static void mkdir_job(struct work *w)
 {
 	struct job *j = container_of(w, struct job, work);
 	struct host *h = j->host;
-	struct view_rec rec;
 	struct view *v = NULL;
+	fuse_ino_t shelf = 0;
 	int r;
 
 	lock_acquire(&h->lock);
-	r = views_find(h->mount->store, VIEW_HOST, j->name, &rec);
-	if (r == 0)
-		r = -EEXIST;
-	else if (r == -ENOENT)
-		r = views_obtain(h->mount->store, VIEW_HOST, j->name,
-				 j->who.uid, j->who.gid, j->mode & 01777, &rec);
-	if (r == 0)
-		r = get_view(h, &rec, &v);
+	r = is_shelf(j->name) ? get_shelf(j, true, &shelf) : make_view(j, &v);
 	lock_release(&h->lock);
-	if (r < 0)
-		reply_err(j->req, r);
-	else
-		reply_view(j->req, v);
-	free(j);
+	reply_dir(j, r, v, shelf);
 }
 
-void host_mkdir(fuse_req_t req, const char *name, mode_t mode)
+void host_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name,
+		mode_t mode)
 {
-	struct job *j = job_new(req, name);
+	struct job *j = job_new(req, parent, name);
 
 	if (!j)
 		return;
@@ -262,28 +360,44 @@ static int retire(struct host *h, struct view *v)
 	return r;
 }
 
+static int remove_shelf(struct host *h, const char *name)
+{
+	struct shelf *s = shelf_of(h, name);
+	int r = shelf_is_used(h, name);
+
+	if (r != 0)
+		return r < 0 ? r : -ENOTEMPTY;
+	if (!s->known)
+		return -ENOENT;
+	s->known = false;
+	s->removed++;
+	return 0;
+}
+
+static int remove_view(struct job *j)
+{
+	struct view *v;
+	int r = find_view(j, &v);
+
+	return r < 0 ? r : retire(j->host, v);
+}
+
 static void rmdir_job(struct work *w)
 {
 	struct job *j = container_of(w, struct job, work);
 	struct host *h = j->host;
-	struct view_rec rec;
-	struct view *v;
 	int r;
 
 	lock_acquire(&h->lock);
-	r = views_find(h->mount->store, VIEW_HOST, j->name, &rec);
-	if (r == 0)
-		r = get_view(h, &rec, &v);
-	if (r == 0)
-		r = retire(h, v);
+	r = is_shelf(j->name) ? remove_shelf(h, j->name) : remove_view(j);
 	lock_release(&h->lock);
 	reply_err(j->req, r);
 	free(j);
 }
 
-void host_rmdir(fuse_req_t req, const char *name)
+void host_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
-	struct job *j = job_new(req, name);
+	struct job *j = job_new(req, parent, name);
 
 	if (j)
 		submit(j, rmdir_job);
@@ -309,73 +423,141 @@ void host_rename(fuse_req_t req, fuse_ino_t parent, const char *name,
 		 fuse_ino_t newparent, const char *newname, unsigned flags)
 {
 	struct job *j;
+	int r;
 
-	if (parent != newparent) {
+	if (!host_serves(req, parent) || !host_serves(req, newparent)) {
 		reply_err(req, -EXDEV);
 		return;
 	}
-	if (flags & ~(unsigned)RENAME_NOREPLACE || strlen(newname) > NAME_MAX) {
-		reply_err(req, flags ? -EINVAL : -ENAMETOOLONG);
+	if (flags & ~(unsigned)RENAME_NOREPLACE) {
+		reply_err(req, -EINVAL);
 		return;
 	}
-	j = job_new(req, name);
+	j = job_new(req, parent, name);
 	if (!j)
 		return;
-	memcpy(j->newname, newname, strlen(newname) + 1);
-	submit(j, rename_job);
+	r = full_name(newparent, newname, j->newname);
+	if (r == 0 && (is_shelf(j->name) || is_shelf(j->newname)))
+		r = -EPERM;
+	if (r == 0) {
+		submit(j, rename_job);
+		return;
+	}
+	reply_err(req, r);
+	free(j);
 }
 
 /* --- listing ----------------------------------------------------------- */
 
 struct listing {
+	fuse_ino_t dir;
+	bool used[SHELVES]; /* views are on it; of the root's listing */
 	size_t count, cap;
 	struct {
 		char name[NAME_MAX + 1];
 		uint64_t ino;
-	} * views;
-	int err;
+	} * entries;
 };
+
+static struct listing *listing_free(struct listing *l)
+{
+	if (l)
+		free(l->entries);
+	free(l);
+	return NULL;
+}
+
+static int list_entry_add(struct listing *l, const char *name, uint64_t ino)
+{
+	if (l->count == l->cap) {
+		size_t cap = l->cap ? l->cap * 2 : 16;
+		void *p = realloc(l->entries, cap * sizeof(l->entries[0]));
+
+		if (!p)
+			return -ENOMEM;
+		l->entries = p;
+		l->cap = cap;
+	}
+	(void)snprintf(l->entries[l->count].name, NAME_MAX + 1, "%s", name);
+	l->entries[l->count++].ino = ino;
+	return 0;
+}
 
 static int list_view(const struct view_rec *rec, void *arg)
 {
 	struct listing *l = arg;
+	const char *slash = strchr(rec->name, '/');
+	bool in_root = l->dir == FUSE_ROOT_ID;
 
 	if (!(rec->flags & VIEW_HOST) || rec->flags & VIEW_DROPPED)
 		return 0;
-	if (l->count == l->cap) {
-		size_t cap = l->cap ? l->cap * 2 : 16;
-		void *p = realloc(l->views, cap * sizeof(l->views[0]));
-
-		if (!p)
-			return -ENOMEM;
-		l->views = p;
-		l->cap = cap;
-	}
-	memcpy(l->views[l->count].name, rec->name, sizeof(rec->name));
-	l->views[l->count].ino = (uint64_t)rec->id << SLOT_SHIFT |
-				 VIEW_ROOT_INO;
-	l->count++;
+	if (slash && in_root)
+		l->used[strtoul(rec->name, NULL, 16)] = true;
+	else if (slash ? strtoul(rec->name, NULL, 16) == l->dir % SHELVES
+		       : in_root && !is_shelf(rec->name))
+		return list_entry_add(l, slash ? slash + 1 : rec->name,
+				      (uint64_t)rec->id << SLOT_SHIFT |
+					      VIEW_ROOT_INO);
 	return 0;
 }
 
-void host_opendir(fuse_req_t req, struct fuse_file_info *fi)
+/* host.lock held. */
+static int list_shelves(const struct host *h, struct listing *l)
 {
-	struct mount *m = fuse_req_userdata(req);
-	struct listing *l = calloc(1, sizeof(*l));
-	int r = l ? views_foreach(m->store, list_view, l) : -ENOMEM;
+	char name[8];
+	int r = 0;
 
-	if (r < 0) {
-		reply_err(req, r);
-		if (l)
-			free(l->views);
-		free(l);
+	for (size_t i = 0; r == 0 && i < SHELVES; i++) {
+		const struct shelf *s = &h->shelves[i];
+
+		(void)snprintf(name, sizeof(name), "%02zx", i);
+		if (s->known || l->used[i])
+			r = list_entry_add(l, name, shelf_ino(h, s));
+	}
+	return r;
+}
+
+static int list(struct host *h, struct listing *l)
+{
+	int r;
+
+	lock_acquire(&h->lock);
+	r = views_foreach(h->mount->store, list_view, l);
+	if (r == 0 && l->dir == FUSE_ROOT_ID)
+		r = list_shelves(h, l);
+	lock_release(&h->lock);
+	return r;
+}
+
+static void opendir_job(struct work *w)
+{
+	struct job *j = container_of(w, struct job, work);
+	struct listing *l = calloc(1, sizeof(*l));
+	int r = -ENOMEM;
+
+	if (l) {
+		l->dir = j->dir;
+		r = list(j->host, l);
+	}
+	j->fi.fh = hand_over(l);
+	if (r < 0)
+		reply_err(j->req, r);
+	else
+		r = fuse_reply_open(j->req, &j->fi);
+	if (r < 0)
+		l = listing_free(l);
+	free(j);
+}
+
+void host_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct job *j = job_new(req, ino, "");
+
+	if (!j)
 		return;
-	}
-	fi->fh = hand_over(l);
-	if (fuse_reply_open(req, fi) == -ENOENT) {
-		free(l->views);
-		free(l);
-	}
+	j->dir = ino;
+	j->fi = *fi;
+	submit(j, opendir_job);
 }
 
 static size_t add(fuse_req_t req, char *at, size_t room, const char *name,
@@ -404,8 +586,10 @@ static void list_into(fuse_req_t req, size_t size, off_t off, struct listing *l,
 	for (uint64_t i = (uint64_t)off; i < l->count + 2; i++) {
 		const char *name = i == 0   ? "."
 				   : i == 1 ? ".."
-					    : l->views[i - 2].name;
-		uint64_t ino = i < 2 ? FUSE_ROOT_ID : l->views[i - 2].ino;
+					    : l->entries[i - 2].name;
+		uint64_t ino = i == 0	? l->dir
+			       : i == 1 ? FUSE_ROOT_ID
+					: l->entries[i - 2].ino;
 		size_t len = add(req, buf + at, size - at, name, ino,
 				 (off_t)i + 1, plus);
 
@@ -432,9 +616,6 @@ void host_readdirplus(fuse_req_t req, size_t size, off_t off,
 
 void host_releasedir(fuse_req_t req, struct fuse_file_info *fi)
 {
-	struct listing *l = take_back(fi->fh);
-
-	free(l->views);
-	free(l);
+	(void)listing_free(take_back(fi->fh));
 	reply_err(req, 0);
 }

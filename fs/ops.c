@@ -115,7 +115,7 @@ static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 	int r;
 
 	if (host_serves(req, parent)) {
-		host_lookup(req, name);
+		host_lookup(req, parent, name);
 		return;
 	}
 	v = request_view(req, parent, COUNTER_LOOKUP);
@@ -175,7 +175,7 @@ static void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name,
 	int r;
 
 	if (host_serves(req, parent)) {
-		host_mkdir(req, name, mode);
+		host_mkdir(req, parent, name, mode);
 		return;
 	}
 	v = request_view(req, parent, COUNTER_MKDIR);
@@ -239,7 +239,7 @@ static void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 	struct view *v;
 
 	if (host_serves(req, parent)) {
-		host_rmdir(req, name);
+		host_rmdir(req, parent, name);
 		return;
 	}
 	v = request_view(req, parent, COUNTER_RMDIR);
@@ -293,7 +293,7 @@ static void op_getattr(fuse_req_t req, fuse_ino_t ino,
 
 	(void)fi;
 	if (host_serves(req, ino)) {
-		host_getattr(req);
+		host_getattr(req, ino);
 		return;
 	}
 	v = request_view(req, ino, COUNTER_GETATTR);
@@ -481,7 +481,7 @@ static void op_opendir(fuse_req_t req, fuse_ino_t ino,
 	int r;
 
 	if (host_serves(req, ino)) {
-		host_opendir(req, fi);
+		host_opendir(req, ino, fi);
 		return;
 	}
 	v = request_view(req, ino, COUNTER_OPENDIR);

@@ -205,6 +205,14 @@ int blob_rec_decode(const void *p, size_t len, struct blob_rec *ret_rec)
 	return 0;
 }
 
+bool name_is_shelf(const char *name, size_t len)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	return len == 2 && memchr(digits, name[0], 16) &&
+	       memchr(digits, name[1], 16);
+}
+
 /* One file name: what a directory entry may be called. */
 static bool name_is_valid(const char *name, size_t len)
 {
@@ -213,6 +221,18 @@ static bool name_is_valid(const char *name, size_t len)
 		return false;
 	return !(len == 1 && name[0] == '.') &&
 	       !(len == 2 && name[0] == '.' && name[1] == '.');
+}
+
+bool view_name_is_valid(uint32_t flags, const char *name, size_t len)
+{
+	const char *slash = memchr(name, '/', len);
+	size_t shelf = slash ? (size_t)(slash - name) : 0;
+
+	if (len > VIEW_NAME_MAX)
+		return false;
+	if (flags & VIEW_HOST && name_is_shelf(name, shelf))
+		return name_is_valid(slash + 1, len - shelf - 1);
+	return name_is_valid(name, len);
 }
 
 /* Absolute, or nothing for a view of host mode. */
@@ -228,7 +248,7 @@ static bool view_is_valid(const struct view_rec *rec, const char *name,
 			  size_t name_len, const char *ws, size_t ws_len)
 {
 	return !(rec->flags & ~(uint32_t)(VIEW_HOST | VIEW_DROPPED)) &&
-	       name_is_valid(name, name_len) &&
+	       view_name_is_valid(rec->flags, name, name_len) &&
 	       workspace_is_valid(rec->flags, ws, ws_len);
 }
 

@@ -8,6 +8,7 @@
 #define STORE_RECORD_H
 
 #include <limits.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <time.h>
@@ -90,6 +91,15 @@ enum view_flags {
 
 #define VIEW_NAME_MAX 255
 #define BOOT_ID_LEN 16
+
+/*
+ * A shelf is a directory of host mode that is no view but has views below it,
+ * named "71/c3...": cargo's {workspace-path-hash} is a path of two components,
+ * the first of two lower-case hex digits.
+ */
+bool name_is_shelf(const char *name, size_t len);
+/* One file name; of host mode also one below a shelf. */
+bool view_name_is_valid(uint32_t flags, const char *name, size_t len);
 
 struct view_rec {
 	uint32_t id;	/* from 1; never used again */

@@ -121,20 +121,21 @@ int views_find(struct store *st, unsigned flags, const char *key,
 	return index_view(store_index(st), do_find, &rq);
 }
 
-static int check_file_name(const char *name)
+static int check_name(unsigned flags, const char *name)
 {
-	if (strlen(name) > VIEW_NAME_MAX)
+	size_t len = strlen(name);
+
+	if (len > VIEW_NAME_MAX)
 		return -ENAMETOOLONG;
-	if (!*name || strchr(name, '/') || !strcmp(name, ".") ||
-	    !strcmp(name, ".."))
+	if (flags & VIEW_HOST && name_is_shelf(name, len))
 		return -EINVAL;
-	return 0;
+	return view_name_is_valid(flags, name, len) ? 0 : -EINVAL;
 }
 
 static int check_key(unsigned flags, const char *key)
 {
 	if (flags & VIEW_HOST)
-		return check_file_name(key);
+		return check_name(flags, key);
 	if (strlen(key) >= PATH_MAX)
 		return -ENAMETOOLONG;
 	return key[0] == '/' ? 0 : -EINVAL;
@@ -151,7 +152,7 @@ static void base_name(const char *path, char ret_name[VIEW_NAME_MAX + 1])
 		;
 	(void)snprintf(ret_name, VIEW_NAME_MAX + 1, "%.*s",
 		       (int)MIN(end - start, VIEW_NAME_MAX), path + start);
-	if (check_file_name(ret_name) < 0)
+	if (check_name(0, ret_name) < 0)
 		(void)snprintf(ret_name, VIEW_NAME_MAX + 1, "root");
 }
 
@@ -412,7 +413,7 @@ static int change_row(struct store *st, uint32_t id, const char *key, txn_fn fn)
 
 int views_rename(struct store *st, uint32_t id, const char *name)
 {
-	int r = check_file_name(name);
+	int r = check_name(VIEW_HOST, name);
 
 	return r < 0 ? r : change_row(st, id, name, do_rename);
 }

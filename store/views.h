@@ -33,8 +33,9 @@ int views_find(struct store *st, unsigned flags, const char *key,
  * Finds or makes it, in one transaction. A new view has an empty root
  * directory with the given owner and mode (type bits are added). Its name is
  * @key's last component; a workspace's is made unique over all views with "-2",
- * "-3" ... A view that is being dropped is not found. -ENAMETOOLONG, -EINVAL for a key that is no absolute
- * path (no single file name, for VIEW_HOST).
+ * "-3" ... A view that is being dropped is not found. -ENAMETOOLONG, -EINVAL for
+ * a key that is no absolute path (for VIEW_HOST: no name that a view can have,
+ * see record.h, or a shelf's).
  */
 int views_obtain(struct store *st, unsigned flags, const char *key,
 		 uint32_t uid, uint32_t gid, uint32_t mode,
@@ -49,7 +50,7 @@ int views_resolve(struct store *st, const char *what, struct view_rec *ret_rec);
  * views; those whose rows are damaged are left out. */
 int views_foreach(struct store *st,
 		  int (*fn)(const struct view_rec *rec, void *arg), void *arg);
-/* VIEW_HOST only: -EEXIST when the new name is taken. */
+/* VIEW_HOST only: -EEXIST when the new name is taken, -EINVAL as above. */
 int views_rename(struct store *st, uint32_t id, const char *name);
 /*
  * Removes a view, its nodes, names and staging files; blobs lose their

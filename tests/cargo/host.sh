@@ -20,8 +20,11 @@ body() {
 	check "cargo build with a build-dir on the host mount" build_in "$W/ws1"
 	check "in another workspace" build_in "$W/ws2"
 	check "the program is there" "$W/ws1/target/debug/leaf"
-	is "$(find "$MNT" -mindepth 1 -maxdepth 1 -type d | wc -l)" 2 \
+	is "$(find "$MNT" -mindepth 2 -maxdepth 2 -type d | wc -l)" 2 \
 		"each workspace has a view"
+	is "$("$TARGETFS" views --store "$(store_dir)" --json | jq -r '.views[].name' |
+		sort)" "$(cd "$MNT" && find . -mindepth 2 -maxdepth 2 -printf '%P\n' |
+		sort)" "of the name that cargo gives it"
 	cd "$W/ws1" || return
 	fresh "nothing to do" build
 	touch leaf/src/lib.rs

@@ -370,6 +370,80 @@ test_host() {
 	tf umount "$W/host"
 }
 
+# errno_of NAME WANTED CALL ARG...: a call of Python's os fails with that
+errno_of() {
+	is "$(python3 - "${@:3}" 2>&1 <<-'PY'
+	import errno, os, sys
+	try:
+	    getattr(os, sys.argv[1])(*sys.argv[2:])
+	    print("no error")
+	except OSError as e:
+	    print(errno.errorcode[e.errno])
+	PY
+	)" "$2" "$1"
+}
+
+# A directory of two digits is none of the views: they are below it.
+test_shelves() {
+	local h=$W/shelves
+	mkdir -p "$h"
+	gives 0 "mount --host" mount --store "$W/shelf-store" --host "$h"
+	MOUNTS+=("$h")
+	check "makes a shelf and a view" mkdir -p "$h/71/c303/debug"
+	check "and another view on it" mkdir "$h/71/aa" "$h/0f"
+	check "and a view beside it" mkdir "$h/71a" "$h/7G" "$h/AB"
+	is "$(cd "$h" && echo *)" "0f 71 71a 7G AB" "all are listed"
+	is "$(cd "$h/71" && echo *)" "aa c303" "so is what is on a shelf"
+	is "$(find "$h" -mindepth 1 -printf '%P\n' | sort | xargs)" \
+		"0f 71 71/aa 71/c303 71/c303/debug 71a 7G AB" "and by find"
+	is "$(stat -c '%F %i' "$h/71")" \
+		"directory $(ls -id "$h/71" | cut -d ' ' -f 1)" "stat of a shelf"
+	is "$(ls -i "$h" | sed -n 's/ 71$//p' | xargs)" "$(stat -c %i "$h/71")" \
+		"its number is the one that is listed"
+	is "$(stat -c %i "$h/71/..")" "$(stat -c %i "$h")" "and .. is the root"
+	errno_of "mkdir of a shelf that is there" EEXIST mkdir "$h/71"
+	errno_of "rmdir of one that is used" ENOTEMPTY rmdir "$h/71"
+	errno_of "rename of a shelf" EPERM rename "$h/71" "$h/72"
+	errno_of "rename of a view to a shelf" EPERM rename "$h/71a" "$h/73"
+	errno_of "rename between views" EXDEV rename "$h/71/c303/debug" "$h/71/aa/debug"
+	errno_of "rename out of a view" EXDEV rename "$h/71/c303/debug" "$h/71/debug"
+	errno_of "rename to a name that is taken" EEXIST rename "$h/71/aa" "$h/71/c303"
+	errno_of "a file on a shelf" EPERM mknod "$h/71/file"
+	check "chmod of a shelf is refused" sh -c '! chmod 0700 "$1" 2>/dev/null' sh "$h/71"
+	errno_of "a name that is too long" ENAMETOOLONG mkdir "$h/71/$(printf '%0254d' 0)"
+	check "rename to another shelf" mv "$h/71/aa" "$h/0f/bb"
+	check "and to no shelf" mv "$h/0f/bb" "$h/plain"
+	check "and back on it" mv "$h/plain" "$h/0f/bb"
+	echo 1 >"$h/71/c303/file"
+	echo 2 >"$h/0f/bb/file"
+	check "rmdir of views" rmdir "$h/71a" "$h/7G" "$h/AB"
+	check "mkdir of a shelf for later" mkdir "$h/dd"
+	(cd "$h/dd" && rmdir "$h/dd" && mkdir "$h/dd" && mkdir "$h/dd/x" &&
+		[ -d "$h/dd/x" ] && ! mkdir x 2>/dev/null)
+	is $? 0 "a shelf that is made again is another one"
+	check "rm -r of a shelf with a view" rm -r "$h/dd"
+	tf umount "$h"
+	gives 0 "mount --host again" mount --store "$W/shelf-store" --host "$h"
+	is "$(cd "$h" && echo */*)" "0f/bb 71/c303" "shelves come with their views"
+	is "$(cat "$h/71/c303/file" "$h/0f/bb/file" | xargs)" "1 2" "and their files"
+	check "rm -r of a view" rm -r "$h/0f/bb"
+	is "$(ls "$h")" "$(printf '0f\n71')" "its shelf stays, as cargo leaves it"
+	check "until it is removed" rmdir "$h/0f"
+	is "$(ls "$h")" 71 "and gone it is"
+	check "a view on it makes it again" mkdir -p "$h/0f/cc"
+	tf umount "$h"
+	tf views --store "$W/shelf-store" --json
+	json "views names them" '[v["name"] for v in d["views"]]' "['71/c303', '0f/cc']"
+	gives 1 "drop of a shelf" drop --store "$W/shelf-store" 0f
+	gives 0 "drop by name" drop --store "$W/shelf-store" 0f/cc
+	gives 0 "drop by id" drop --store "$W/shelf-store" 1
+	prints "drops the one" "'71/c303'"
+	gives 0 "mount --host once more" mount --store "$W/shelf-store" --host "$h"
+	is "$(ls -A "$h")" "" "shelves without views are gone"
+	tf umount "$h"
+	gives 0 "fsck" fsck --store "$W/shelf-store"
+}
+
 # Two containers that start alike have equal pids, over which LMDB stumbles.
 test_equal_pids() {
 	local ws=$W/pids pid i
@@ -418,6 +492,7 @@ run() {
 	test_full
 	test_readonly
 	test_host
+	test_shelves
 	test_equal_pids
 }
 

@@ -72,6 +72,7 @@ static void host_views_go_by_name(void **state)
 	assert_string_equal(rec.name, "x");
 	assert_string_equal(rec.workspace, "");
 	assert_int_equal(views_resolve(p.st, "x", &rec), -ENOTUNIQ);
+	assert_int_equal(views_rename(p.st, 2, "71"), -EINVAL);
 	OK(views_obtain(p.st, VIEW_HOST, "y", 0, 0, 0755, &rec));
 	assert_int_equal(views_rename(p.st, 3, "x"), -EEXIST);
 	OK(views_rename(p.st, 3, "y"));
@@ -80,6 +81,30 @@ static void host_views_go_by_name(void **state)
 	assert_int_equal(views_find(p.st, VIEW_HOST, "y", &rec), -ENOENT);
 	assert_int_equal(views_rename(p.st, 1, "q"), -EINVAL);
 	assert_int_equal(views_rename(p.st, 99, "q"), -ENOENT);
+	leave(&p);
+}
+
+/* As cargo's {workspace-path-hash} is: two digits, and the rest below. */
+static void host_views_may_be_on_a_shelf(void **state)
+{
+	struct view_rec rec;
+	struct place p;
+
+	(void)state;
+	enter(&p);
+	OK(store_open(p.path, STORE_CREATE, &p.st));
+	OK(views_obtain(p.st, VIEW_HOST, "71/c303", 0, 0, 0755, &rec));
+	OK(views_obtain(p.st, VIEW_HOST, "71/ab", 0, 0, 0755, &rec));
+	assert_int_equal(rec.id, 2);
+	OK(views_find(p.st, VIEW_HOST, "71/c303", &rec));
+	assert_int_equal(rec.id, 1);
+	assert_string_equal(rec.name, "71/c303");
+	OK(views_resolve(p.st, "71/ab", &rec));
+	assert_int_equal(rec.id, 2);
+	assert_int_equal(views_find(p.st, VIEW_HOST, "71", &rec), -ENOENT);
+	OK(views_rename(p.st, 2, "plain"));
+	OK(views_rename(p.st, 2, "0f/x"));
+	assert_int_equal(views_rename(p.st, 2, "71/c303"), -EEXIST);
 	leave(&p);
 }
 
@@ -101,8 +126,12 @@ static void bad_keys_are_refused(void **state)
 			 -ENAMETOOLONG);
 	assert_int_equal(views_obtain(p.st, 0, "rel", 0, 0, 0, &rec), -EINVAL);
 	assert_int_equal(views_obtain(p.st, 0, "", 0, 0, 0, &rec), -EINVAL);
-	for (size_t i = 0; i < 4; i++) {
-		static const char *const bad[] = { "", ".", "..", "a/b" };
+	for (size_t i = 0; i < 13; i++) {
+		static const char *const bad[] = {
+			"",	".",	 "..",	 "a/b",	  "71",
+			"71/",	"/71",	 "7/a",	 "71/..", "71/a/b",
+			"7G/a", "AB/ab", "ab/.",
+		};
 
 		assert_int_equal(views_obtain(p.st, VIEW_HOST, bad[i], 0, 0, 0,
 					      &rec),
@@ -243,6 +272,7 @@ int main(void)
 		cmocka_unit_test(obtain_finds_what_it_made),
 		cmocka_unit_test(names_are_unique),
 		cmocka_unit_test(host_views_go_by_name),
+		cmocka_unit_test(host_views_may_be_on_a_shelf),
 		cmocka_unit_test(bad_keys_are_refused),
 		cmocka_unit_test(resolve_by_id_name_path),
 		cmocka_unit_test(load_shows_what_was_committed),
