@@ -21,6 +21,7 @@
 #include "fs/mount.h"
 #include "fs/recover.h"
 #include "fs/settle.h"
+#include "fs/sync.h"
 #include "fs/view.h"
 #include "store/base/io.h"
 #include "store/blob.h"
@@ -285,36 +286,15 @@ void view_quiesce(struct view *v)
 	(void)flush_wait(v);
 }
 
-/* Afterwards no file is marked NODE_UNSYNCED: a later boot trusts them. */
-static void sync_bytes(struct view *v)
-{
-	int fd = store_staging_fd(v->store);
-	bool any = false;
-
-	for (size_t i = 0; i <= v->nodes.mask && !any; i++)
-		for (struct node *n = v->nodes.slot[i]; n && !any;
-		     n = n->hash_next)
-			any = n->content == CONTENT_STAGING &&
-			      !(n->flags & NF_SYNCED);
-	if (!any || syncfs(fd) < 0)
-		return;
-	for (size_t i = 0; i <= v->nodes.mask; i++)
-		for (struct node *n = v->nodes.slot[i]; n; n = n->hash_next) {
-			if (n->content != CONTENT_STAGING ||
-			    n->flags & (NF_SYNCED | NF_HOT))
-				continue;
-			n->flags |= NF_SYNCED;
-			node_dirty_locked(v, n);
-		}
-}
-
 void view_detach(struct view *v)
 {
 	int r;
 
 	/* Nobody waits for this commit, but what it marks must be true. */
 	(void)flush_now(v);
-	sync_bytes(v);
+	/* Afterwards no file is marked NODE_UNSYNCED: a later boot trusts
+	 * them. */
+	(void)sync_bytes_of_all(v);
 	r = flush_now(v);
 	if (r < 0)
 		log_error("view %u ends with changes that are not committed: "

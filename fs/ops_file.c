@@ -7,10 +7,10 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "fs/flush.h"
 #include "fs/handover.h"
 #include "fs/host.h"
 #include "fs/reply.h"
+#include "fs/sync.h"
 
 /* The largest READ that is asked for; see max_write in session.c. */
 #define READ_MAX (1024 * 1024)
@@ -139,14 +139,14 @@ static void fsyncdir_slowly(struct work *w)
 {
 	struct slow_request *s = container_of(w, struct slow_request, work);
 
-	reply_err(s->req, flush_wait(s->view));
+	reply_err(s->req, do_fsyncdir(s->view, s->ino));
 	free(s);
 }
 
 void op_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync,
 		 struct fuse_file_info *fi)
 {
-	struct slow_request s = { .req = req };
+	struct slow_request s = { .req = req, .ino = request_ino(ino) };
 
 	(void)datasync;
 	(void)fi;

@@ -328,7 +328,7 @@ int import_take_over(const char *aside, const struct mount_job *job)
 
 	if (r < 0)
 		return r;
-	r = import_copy(src, dir, job->store, &sums);
+	r = import_copy(src, dir, &sums);
 	if (r < 0) {
 		say("nothing is lost: what was not taken over yet is in '%s'; "
 		    "the same command goes on from here",

@@ -3,7 +3,7 @@
  * The copying of an import: two walks over the old tree. The first copies;
  * every file is written under a name of its own at the top of the view and
  * renamed into its place when whole. The second compares each entry with its
- * copy and syncs it.
+ * copy. Then one fsync() of the view's root makes all of it durable.
  */
 #include "config.h"
 
@@ -249,7 +249,6 @@ static int verify_name(struct walk *w, int dirfd, const char *name,
 		       const struct stat *st)
 {
 	struct verifier *v = w->arg;
-	_cleanup_close_ int fd = -1;
 	struct stat there;
 
 	if (interrupted)
@@ -257,16 +256,9 @@ static int verify_name(struct walk *w, int dirfd, const char *name,
 	if (fstatat(v->dst, w->path, &there, AT_SYMLINK_NOFOLLOW) < 0)
 		return -errno;
 	v->files++;
-	if (!copy_is_same(dirfd, name, st, v->dst, w->path, &there)) {
+	if (!copy_is_same(dirfd, name, st, v->dst, w->path, &there))
 		v->kept++;
-		return 0;
-	}
-	if (!S_ISREG(st->st_mode))
-		return 0;
-	fd = openat(v->dst, w->path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	return fsync(fd) < 0 ? -errno : 0;
+	return 0;
 }
 
 static int verify_dir(struct walk *w, int dirfd, const char *name,
@@ -282,19 +274,6 @@ static int verify_dir(struct walk *w, int dirfd, const char *name,
 		return -errno;
 	v->dirs++;
 	return S_ISDIR(there.st_mode) ? 0 : -ENOTDIR;
-}
-
-/*
- * Writes the store's filesystem out in one go first: the fsync() of each file
- * then finds little to do.
- */
-static void sync_store(const char *store)
-{
-	_cleanup_close_ int fd = -1;
-
-	fd = open(store, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd >= 0)
-		(void)syncfs(fd);
 }
 
 static int verify_tree(const struct importer *im, int src)
@@ -320,13 +299,13 @@ static int verify_tree(const struct importer *im, int src)
 		    (unsigned long long)v.kept);
 		return -EIO;
 	}
+	/* All of the view: fs/sync.h. */
 	if (fsync(im->dst) < 0)
 		return say_error(-errno, "cannot sync the view");
 	return 0;
 }
 
-int import_copy(int src, const char *dir, const char *store,
-		struct import_sums *ret_sums)
+int import_copy(int src, const char *dir, struct import_sums *ret_sums)
 {
 	_cleanup_close_ int dst = -1;
 	struct importer im = { .sums = ret_sums, .owner = geteuid() == 0 };
@@ -339,8 +318,5 @@ int import_copy(int src, const char *dir, const char *store,
 	*ret_sums = (struct import_sums){ 0 };
 	catch_signals();
 	r = copy_tree(&im, src);
-	if (r < 0)
-		return r;
-	sync_store(store);
-	return verify_tree(&im, src);
+	return r < 0 ? r : verify_tree(&im, src);
 }

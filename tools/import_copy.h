@@ -23,9 +23,8 @@ struct import_sums {
  * Copies what is below @src into @dir, compares it, and makes it durable.
  * What is there already is not copied again, and what is there and different
  * is counted as kept. Says what goes wrong; -EINTR after SIGINT, SIGTERM and
- * SIGHUP. @store is the path of the store that the view writes to.
+ * SIGHUP.
  */
-int import_copy(int src, const char *dir, const char *store,
-		struct import_sums *ret_sums);
+int import_copy(int src, const char *dir, struct import_sums *ret_sums);
 
 #endif

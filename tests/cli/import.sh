@@ -228,6 +228,40 @@ interrupted_by() {
 	tf umount "$ws/target"
 }
 
+# stopped_at_sync WHAT NAME STATUS: ... just when all is copied and not yet durable.
+# The daemon ends with it, so what it has not committed is gone.
+stopped_at_sync() {
+	local ws=$W/sync-$2 i
+	mkdir -p "$ws"
+	make_tree "$ws/target"
+	list "$ws/target" --extents >"$W/list"
+	strace -o "$W/strace" -P "$ws/target" -e trace=fsync \
+		-e "inject=fsync:$1" "$TARGETFS" mount --import "$ws/target" \
+		>"$W/out" 2>"$W/err"
+	is $? "$3" "$2 at the sync"
+	[ "$3" != 1 ] || says "$2: says that nothing is lost" "nothing is lost"
+	check "$2: it was that sync" grep -q "fsync" "$W/strace"
+	same "$2: the old tree is complete" "$(echo "$ws"/target.import-*)" "$W/list" --extents
+	kill -9 "$(daemon_pid "$ws/target")"
+	for ((i = 0; i < 200; i++)); do
+		stat -f "$ws/target" >"$W/log" 2>&1 || break
+		sleep 0.02
+	done
+	gives 0 "$2: the import goes on" mount --import "$ws/target"
+	same "$2: every entry is as it was" "$ws/target" "$W/list" --extents
+	is "$(ls -A "$ws")" target "$2: and nothing is left over"
+	tf umount "$ws/target"
+}
+
+test_stopped_at_sync() {
+	command -v strace >/dev/null || {
+		skip "stopped at the sync" "needs strace"
+		return
+	}
+	stopped_at_sync error=EIO failed 1
+	stopped_at_sync signal=KILL killed 137
+}
+
 # What the user built meanwhile is not overwritten.
 test_newer_kept() {
 	local ws=$W/newer
@@ -282,6 +316,7 @@ run() {
 	interrupted_by TERM early 10
 	interrupted_by INT late 250
 	interrupted_by KILL killed 100
+	test_stopped_at_sync
 	test_newer_kept
 	test_foreground
 	if cargo -V >/dev/null 2>&1; then test_cargo; else

@@ -40,6 +40,7 @@ units() {
 		settle-recheck     fs_settle     written_while_it_is_hashed
 		sweep-grace        blob          grace_is_kept
 		sweep-recheck      blob          a_blob_revived_meanwhile_stays
+		sync-recheck       fs_crash      written_while_all_is_synced
 		truncate-in-place  fs_crash      after_a_kill
 		unsynced-mark      fs_crash      after_a_power_cut
 		unsynced-recovery  fs_crash      after_a_power_cut

@@ -13,7 +13,8 @@
  *
  * Red when broken: "truncate-in-place", "flux-mark", "flux-recovery",
  * "fsync-commit" (after_a_kill); "unsynced-mark",
- * "unsynced-recovery", "fsync-data" (after_a_power_cut).
+ * "unsynced-recovery", "fsync-data" (after_a_power_cut); "sync-recheck"
+ * (written_while_all_is_synced).
  */
 #include "config.h"
 
@@ -24,6 +25,7 @@
 
 #include "fs/cargo/layout.h"
 #include "fs/file.h"
+#include "fs/sync.h"
 #include "store/blob.h"
 
 #define FILE_MAX (96 * 1024)
@@ -101,6 +103,21 @@ int fdatasync(int fd)
 {
 	note(fd, false);
 	return (int)syscall(SYS_fdatasync, fd);
+}
+
+static void (*meanwhile)(void);
+
+/* What is written after the filesystem's turn is not on disk. */
+int syncfs(int fd)
+{
+	int r = (int)syscall(SYS_syncfs, fd);
+
+	(void)pthread_mutex_lock(&cache.lock);
+	cache.count = 0;
+	(void)pthread_mutex_unlock(&cache.lock);
+	if (meanwhile)
+		meanwhile();
+	return r;
 }
 
 static bool in_list(const ino_t *list, size_t count, ino_t ino)
@@ -326,6 +343,15 @@ static void op_fsync(void)
 	take_image(&was);
 }
 
+/* All bytes are on disk, but of what is being written. */
+static void op_fsync_all(void)
+{
+	assert_int_equal(do_fsyncdir(v, VIEW_ROOT_INO), 0);
+	take_image(&was);
+	for (size_t i = 0; i < was.count; i++)
+		assert_true(was.items[i].hot || !was.items[i].unsynced);
+}
+
 static void op_truncate(void)
 {
 	struct stat st = { .st_size = roll(3) ? roll(FILE_MAX) : 0 };
@@ -384,10 +410,11 @@ static void op_names(void)
 
 static void step(void)
 {
-	static void (*const ops[])(
-		void) = { op_open_one, op_open_one, op_close, op_close,
-			  op_write,    op_write,    op_write, op_truncate,
-			  op_names,    op_names,    op_times, op_fsync };
+	static void (*const ops[])(void) = { op_open_one, op_open_one, op_close,
+					     op_close,	  op_write,    op_write,
+					     op_write,	  op_truncate, op_names,
+					     op_names,	  op_times,    op_fsync,
+					     op_fsync_all };
 
 	ops[roll(ARRAY_LEN(ops))]();
 }
@@ -536,12 +563,80 @@ static void after_a_power_cut(void **state)
 	lives(true);
 }
 
+static struct handle *open_at(const char *name, bool make)
+{
+	uint64_t deps = lookup("debug/deps");
+	struct opened o;
+	struct entry e;
+
+	assert_int_equal(do_create(v, deps, name, 0644, O_RDWR,
+				   (struct caller){ 0 }, &e, &o),
+			 0);
+	assert_int_equal(e.st.st_size == 0, make);
+	do_forget(v, e.st.st_ino, 1);
+	return o.handle;
+}
+
+static bool is_synced(const char *path)
+{
+	return node_find_locked(v, lookup(path))->flags & NF_SYNCED;
+}
+
+/* One file is opened and closed again; another was open, is written by the
+ * kernel, which does not ask, and closed. */
+static void write_both(void)
+{
+	struct handle *h = open_at("libx-0123456789abcdef.rlib", false);
+	const struct node *n = node_find_locked(v, handles[0]->ino);
+	int fd;
+
+	assert_int_equal(do_write(h, "new", 3, 0), 0);
+	do_release(h);
+	assert_int_equal(
+		staging_open(v->store, v->id, n->staging_id, O_WRONLY, &fd), 0);
+	assert_int_equal(pwrite(fd, "new", 3, 0), 3);
+	assert_int_equal(close(fd), 0);
+	do_release(handles[0]);
+	handles[0] = NULL;
+	meanwhile = NULL;
+}
+
+static void written_while_all_is_synced(void **state)
+{
+	static const char *const paths[] = {
+		"debug/deps/libx-0123456789abcdef.rlib",
+		"debug/deps/liby-00000000deadbeef.rmeta",
+	};
+	struct handle *h;
+
+	(void)state;
+	make_dirs();
+	h = open_at("libx-0123456789abcdef.rlib", true);
+	assert_int_equal(do_write(h, "old", 3, 0), 0);
+	do_release(h);
+	handles[0] = open_at("liby-00000000deadbeef.rmeta", true);
+	assert_int_equal(do_write(handles[0], "old", 3, 0), 0);
+	meanwhile = write_both;
+	assert_int_equal(do_fsyncdir(v, VIEW_ROOT_INO), 0);
+	assert_null(meanwhile);
+	for (size_t i = 0; i < 2; i++)
+		assert_false(is_synced(paths[i]));
+	assert_int_equal(do_fsyncdir(v, lookup("debug/deps")), 0);
+	for (size_t i = 0; i < 2; i++)
+		assert_false(is_synced(paths[i]));
+	assert_int_equal(do_fsyncdir(v, VIEW_ROOT_INO), 0);
+	for (size_t i = 0; i < 2; i++)
+		assert_true(is_synced(paths[i]));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(after_a_kill, setup, teardown),
 		cmocka_unit_test_setup_teardown(after_a_power_cut, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(written_while_all_is_synced,
+						setup, teardown),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
