@@ -2,6 +2,8 @@
 /* Mounts of ours as the kernel lists them, and their end; see session.h. */
 #include "config.h"
 
+#include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <mntent.h>
 #include <stdio.h>
@@ -9,6 +11,8 @@
 #include <string.h>
 #include <spawn.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -23,6 +27,8 @@
 #define ID_LEN 8
 /* Settling and syncing at the end of a mount may take a while. */
 #define END_MSEC 60000
+/* So long before other namespaces are looked at: they may be ending, too. */
+#define ELSEWHERE_MSEC 3000
 
 /* "targetfs:<id>:<store>" */
 static int parse_source(const char *source, struct mount_info *ret_info)
@@ -173,9 +179,59 @@ int mount_detach_dead(const char *dir)
 	return detach(dir, true);
 }
 
+/* --- copies of a mount in other namespaces ----------------------------- */
+
+/* Its device, without a request to the daemon; 0: unknown. */
+static dev_t device_of(const char *dir)
+{
+	struct statx st;
+
+	if (statx(AT_FDCWD, dir, AT_SYMLINK_NOFOLLOW | AT_STATX_DONT_SYNC,
+		  STATX_TYPE, &st) < 0)
+		return 0;
+	return makedev(st.stx_dev_major, st.stx_dev_minor);
+}
+
+/* Whether a process, "17" or "self", sees a mount of this device. */
+static bool sees_device(const char *pid, dev_t dev)
+{
+	char path[64], *line = NULL;
+	unsigned major, minor;
+	bool found = false;
+	size_t size = 0;
+	FILE *f;
+
+	(void)snprintf(path, sizeof(path), "/proc/%.20s/mountinfo", pid);
+	f = fopen(path, "re");
+	while (f && !found && getline(&line, &size, f) > 0)
+		found = sscanf(line, "%*u %*u %u:%u", &major, &minor) == 2 &&
+			makedev(major, minor) == dev;
+	free(line);
+	if (f)
+		(void)fclose(f);
+	return found;
+}
+
+static bool is_seen_by_any(dev_t dev)
+{
+	DIR *proc = dev ? opendir("/proc") : NULL;
+	const struct dirent *e;
+	bool found = false;
+
+	while (proc && !found && (e = readdir(proc)))
+		found = isdigit((unsigned char)e->d_name[0]) &&
+			sees_device(e->d_name, dev);
+	if (proc)
+		(void)closedir(proc);
+	return found;
+}
+
+/* --- the end ----------------------------------------------------------- */
+
 struct waiting {
 	const struct mount_info *info;
 	struct store *store;
+	dev_t dev;
 	uint32_t ids[64]; /* of views that are mounted there */
 	size_t count;
 };
@@ -198,14 +254,19 @@ static int find_mounted(const struct view_rec *rec, void *arg)
 	return 0;
 }
 
-static int wait_for_view(struct store *st, uint32_t id)
+static int wait_for_view(const struct waiting *w, uint32_t id)
 {
 	struct lease_page page;
 	bool held;
-	int r = lease_wait(st, id, END_MSEC);
+	int r = lease_wait(w->store, id, ELSEWHERE_MSEC);
 
+	if (r == -ETIMEDOUT)
+		r = is_seen_by_any(w->dev)
+			    ? -EUSERS
+			    : lease_wait(w->store, id,
+					 END_MSEC - ELSEWHERE_MSEC);
 	if (r == 0)
-		r = lease_peek(st, id, &held, &page);
+		r = lease_peek(w->store, id, &held, &page);
 	if (r < 0)
 		return r;
 	if (page.ended < 0)
@@ -214,9 +275,9 @@ static int wait_for_view(struct store *st, uint32_t id)
 }
 
 /* The daemon still commits when the mount is gone already. */
-static int wait_for_end(const struct mount_info *info)
+static int wait_for_end(const struct mount_info *info, dev_t dev)
 {
-	struct waiting w = { .info = info };
+	struct waiting w = { .info = info, .dev = dev };
 	int r = store_open(info->store, 0, &w.store);
 
 	/* Without a look at the store there is nothing to wait by. */
@@ -224,7 +285,7 @@ static int wait_for_end(const struct mount_info *info)
 		return 0;
 	r = views_foreach(w.store, find_mounted, &w);
 	for (size_t i = 0; r == 0 && i < w.count; i++)
-		r = wait_for_view(w.store, w.ids[i]);
+		r = wait_for_view(&w, w.ids[i]);
 	w.store = store_close(w.store);
 	return r;
 }
@@ -232,6 +293,7 @@ static int wait_for_end(const struct mount_info *info)
 int mount_remove(const char *mountpoint, bool lazy)
 {
 	struct mount_info info;
+	dev_t dev = device_of(mountpoint);
 	int r = mount_find(mountpoint, &info);
 
 	if (r < 0)
@@ -240,7 +302,7 @@ int mount_remove(const char *mountpoint, bool lazy)
 		    ? -EPERM
 		    : detach(mountpoint, lazy);
 	if (r == 0 && !lazy)
-		r = wait_for_end(&info);
+		r = wait_for_end(&info, dev);
 	mount_info_release(&info);
 	return r;
 }

@@ -67,8 +67,11 @@ void mount_info_release(struct mount_info *info);
 /*
  * Unmounts and waits until the daemon has committed everything and given its
  * lease back. @lazy: detach although it is busy. -ENOENT, -EBUSY, -EPERM,
- * -EOPNOTSUPP (fusermount3 lacks /etc/mtab), -ETIMEDOUT; -EIO or -ENOSPC when its last commit failed, -ECONNABORTED when
- * it was killed before that.
+ * -EOPNOTSUPP (fusermount3 lacks /etc/mtab). It is unmounted, but: -EUSERS:
+ * another mount, of another mount namespace as a rule, keeps the daemon going;
+ * -ETIMEDOUT: it has not ended after a minute, for this reason or another; -EIO
+ * or -ENOSPC when its last commit failed, -ECONNABORTED when it was killed
+ * before that.
  */
 int mount_remove(const char *mountpoint, bool lazy);
 /* Takes away the mount of a daemon that is gone (ENOTCONN). */

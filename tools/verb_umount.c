@@ -74,9 +74,17 @@ static int say_failure(const char *dir, int r)
 		    "/etc/mtab",
 		    dir);
 		break;
+	case -EUSERS:
+		say("'%s' is unmounted here, but still mounted elsewhere, as in "
+		    "a container that was started meanwhile: until that ends "
+		    "the daemon goes on and the view is in use",
+		    dir);
+		break;
 	case -ETIMEDOUT:
-		say("'%s' is unmounted, but its daemon is still writing to the "
-		    "store; wait before you shut down or copy the store",
+		say("'%s' is unmounted, but its daemon is still at work: it "
+		    "writes to the store, or a container that was started "
+		    "meanwhile has the view mounted; wait before you shut down "
+		    "or copy the store",
 		    dir);
 		break;
 	case -ECONNABORTED:

@@ -166,6 +166,40 @@ test_busy() {
 	gives 0 "until it is gone" umount "$ws/target"
 }
 
+# A container that starts while a view is mounted has the mount, too.
+test_elsewhere() {
+	local ws=$W/elsewhere pid
+	mkdir -p "$ws"
+	tf mount "$ws/target"
+	MOUNTS+=("$ws/target")
+	unshare --mount --propagation private sleep 100 &
+	pid=$!
+	for _ in $(seq 50); do
+		[ "$(readlink /proc/$pid/ns/mnt)" = "$(readlink /proc/self/ns/mnt)" ] || break
+		sleep 0.1
+	done
+	gives 1 "umount of a mount that another namespace has" umount "$ws/target"
+	says "says so" "still mounted elsewhere"
+	! is_view "$ws/target"
+	is $? 0 "it is gone here"
+	tf mount "$ws/target"
+	is "$RC" 1 "the view is in use"
+	kill $pid
+	wait $pid 2>/dev/null
+	for _ in $(seq 50); do
+		tf mount "$ws/target"
+		[ "$RC" != 0 ] || break
+		sleep 0.1
+	done
+	is "$RC" 0 "until the other namespace is gone"
+	# One that ends soon is waited for.
+	unshare --mount --propagation private sleep 1 &
+	pid=$!
+	sleep 0.3
+	gives 0 "umount when another namespace lets go soon" umount "$ws/target"
+	wait $pid
+}
+
 test_dead() {
 	local ws=$W/dead
 	mkdir -p "$ws"
@@ -483,6 +517,7 @@ run() {
 	test_options
 	test_names
 	test_busy
+	test_elsewhere
 	test_dead
 	test_foreground
 	test_ends_well
