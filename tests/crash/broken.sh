@@ -31,6 +31,7 @@ units() {
 		index-checksum     index_damage  flipped_bits
 		index-length       index_damage  a_truncated_file
 		index-sync         index         a_commit_is_on_the_disk
+		index-vet          index_damage  mutated_pages_below_a_writer
 		lease-lock         lease         one_holder
 		link-size          blob          a_file_that_changed_is_refused
 		link-sync          blob          the_order_of_link
@@ -42,6 +43,7 @@ units() {
 		sweep-recheck      blob          a_blob_revived_meanwhile_stays
 		sync-recheck       fs_crash      written_while_all_is_synced
 		truncate-in-place  fs_crash      after_a_kill
+		unit-refs          unit          a_unit_keeps_its_blobs
 		unsynced-mark      fs_crash      after_a_power_cut
 		unsynced-recovery  fs_crash      after_a_power_cut
 		view-id            views         drop_forgets_and_ids_stay_used
