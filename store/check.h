@@ -6,7 +6,9 @@
  * missing, truncated, swapped or (with CHECK_READ_DATA) altered; rows without
  * files; wrong reference counts; names without nodes, nodes without names,
  * wrong link counts, loops; units without their blobs or lists, and lists
- * without units; staging files missing; pages of the index that are not whole.
+ * without units; staging files that are missing, or of another size than their
+ * node where nothing says that they may be; pages of the index that are not
+ * whole.
  * Told, but no damage: blob files without rows and staging files that no node
  * names.
  *

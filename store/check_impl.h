@@ -117,6 +117,16 @@ int check_lose_unit(struct check *c, const struct found_ref *ref,
 		    const char *why);
 int check_units(struct check *c, struct txn *txn);
 
+/*
+ * check_staging.c: what is wrong with a node's staging file, in *ret_wrong, or
+ * NULL; only of a view that is not mounted. And the files that are not among
+ * @ids (uint64_t, in any order); @fix removes them.
+ */
+int check_staging(struct check *c, uint32_t view, const struct node_rec *rec,
+		  const char **ret_wrong);
+int check_left_over_staging(struct check *c, uint32_t view, struct buf *ids,
+			    bool fix);
+
 /* check_view.c: the tree of one view; in a repair, makes it a tree. */
 int check_view(struct check *c, struct txn *txn, uint32_t id);
 

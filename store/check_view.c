@@ -10,18 +10,17 @@
  *	- link counts are what the names say (of a directory, 2 and its
  *	  subdirectories);
  *	- numbers are below the view's next number;
- *	- the files in STORE/staging/<view> are those that nodes name.
+ *	- the files in STORE/staging/<view> are those that nodes name
+ *	  (check_staging.c).
  */
 #include "config.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "store/base/macros.h"
 #include "store/blob.h"
@@ -121,8 +120,10 @@ static int read_node(struct txn *txn, struct span key, struct span value,
 		     void *arg)
 {
 	struct tree_node n = { .ino = 0 };
+	const char *wrong = NULL;
 	struct tree *t = arg;
 	struct node_rec rec;
+	int r = 0;
 
 	(void)txn;
 	if (key.len != NODE_KEY_LEN || !key_node(key, &n.ino))
@@ -137,9 +138,17 @@ static int read_node(struct txn *txn, struct span key, struct span value,
 		n.staging = rec.content == CONTENT_STAGING;
 		n.staging_id = rec.staging_id;
 		n.bad = is_lost(t->c, t->id, n.ino); /* told already */
+		/* A mounted view's files are ahead of what it has committed. */
+		if (n.staging && !t->mounted)
+			r = check_staging(t->c, t->id, &rec, &wrong);
+	}
+	if (wrong) {
+		PROBLEM(t, "node %" PRIu64 ": its staging file %s", n.ino,
+			wrong);
+		n.bad = true;
 	}
 	buf_put(&t->nodes, &n, sizeof(n));
-	return t->nodes.err;
+	return r < 0 ? r : t->nodes.err;
 }
 
 static int read_name(struct txn *txn, struct span key, struct span value,
@@ -176,81 +185,6 @@ static int read_rows(struct tree *t)
 		r = txn_foreach(t->txn, TABLE_NAMES, span_of_key(&prefix),
 				read_name, t);
 	return r;
-}
-
-/* --- staging files -------------------------------------------------------- */
-
-static void check_staging(struct tree *t)
-{
-	int fd;
-
-	for (size_t i = 0; i < NODE_COUNT(t); i++) {
-		struct tree_node *n = &NODES(t)[i];
-
-		if (!n->staging || n->bad)
-			continue;
-		if (staging_open(t->c->st, t->id, n->staging_id, O_RDONLY,
-				 &fd) == 0) {
-			(void)close(fd);
-			continue;
-		}
-		PROBLEM(t, "node %" PRIu64 ": its staging file is missing",
-			n->ino);
-		n->bad = true;
-	}
-}
-
-static int compare_ids(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return (x > y) - (x < y);
-}
-
-struct left_over {
-	struct tree *t;
-	struct buf ids; /* in use */
-};
-
-static int check_left_over(uint64_t id, void *arg)
-{
-	struct left_over *lo = arg;
-	struct tree *t = lo->t;
-	int r;
-
-	if (lo->ids.len &&
-	    bsearch(&id, lo->ids.data, COUNT_OF(&lo->ids, uint64_t),
-		    sizeof(uint64_t), compare_ids))
-		return 0;
-	check_problem(t->c, REMEDY_LEFT_OVER,
-		      "view %u: staging file %016" PRIx64 " is left over",
-		      t->id, id);
-	r = t->fix ? staging_unlink(t->c->st, t->id, id) : 0;
-	return r == -ENOENT ? 0 : r;
-}
-
-/* Rerun or not, a node that is deleted in this transaction no longer names its
- * file: should the transaction fail, the file is missing the next time. */
-static int check_left_overs(struct tree *t)
-{
-	_cleanup_(buf_release) struct buf ids = { 0 };
-	struct left_over lo = { .t = t };
-	int r;
-
-	for (size_t i = 0; i < NODE_COUNT(t); i++) {
-		const struct tree_node *n = &NODES(t)[i];
-
-		if (n->staging && !n->bad && (n->reached || !t->fix))
-			buf_put(&ids, &n->staging_id, sizeof(uint64_t));
-	}
-	if (ids.err)
-		return ids.err;
-	if (ids.len)
-		qsort(ids.data, COUNT_OF(&ids, uint64_t), sizeof(uint64_t),
-		      compare_ids);
-	lo.ids = ids;
-	r = staging_foreach(t->c->st, t->id, check_left_over, &lo);
-	return MIN(r, 0);
 }
 
 /* --- names and reachability ----------------------------------------------- */
@@ -526,6 +460,21 @@ static int check_next_ino(struct tree *t)
 	return view_row_put(t->txn, t->rec);
 }
 
+/* Rerun or not, a node that is deleted in this transaction no longer names its
+ * file: should the transaction fail, the file is missing the next time. */
+static int check_left_overs(struct tree *t)
+{
+	_cleanup_(buf_release) struct buf ids = { 0 };
+
+	for (size_t i = 0; i < NODE_COUNT(t); i++) {
+		const struct tree_node *n = &NODES(t)[i];
+
+		if (n->staging && !n->bad && (n->reached || !t->fix))
+			buf_put(&ids, &n->staging_id, sizeof(uint64_t));
+	}
+	return check_left_over_staging(t->c, t->id, &ids, t->fix);
+}
+
 /* --- a view --------------------------------------------------------------- */
 
 static int check_tree(struct tree *t)
@@ -537,9 +486,6 @@ static int check_tree(struct tree *t)
 		r = check_root(t);
 	if (r < 0)
 		return r;
-	/* A mounted view's files are ahead of what it has committed. */
-	if (!t->mounted)
-		check_staging(t);
 	check_names(t);
 	r = reach(t);
 	if (r < 0)

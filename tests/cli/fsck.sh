@@ -87,6 +87,37 @@ test_index() {
 	gives 0 "and unmounted" umount "$W/ws/target"
 }
 
+# What was lost without a loss to anybody: each mount makes its lease again.
+test_leases() {
+	fresh_store
+	rm "$TARGETFS_STORE"/lease/*
+	gives 0 "without the leases' files" fsck --read-data
+	gives 0 "it can be mounted" mount "$W/ws/target"
+	gives 0 "and unmounted" umount "$W/ws/target"
+	rm -r "$TARGETFS_STORE"/lease
+	gives 4 "without their directory" fsck
+	gives 1 "which --repair makes again" fsck --repair
+	gives 0 "then the store is clean" fsck --read-data
+	tf mount "$W/ws/target"
+	is "$(find "$W/ws/target" -type f | wc -l)" 3 "all files are there"
+	tf umount "$W/ws/target"
+}
+
+# Another version's store is neither judged nor touched.
+test_version() {
+	local before flag
+	fresh_store
+	echo "targetfs store 1" >"$TARGETFS_STORE/format"
+	before=$(cd "$TARGETFS_STORE" && find . -type f | sort | xargs sha256sum)
+	for flag in --read-data --repair; do
+		gives 8 "a store of another version, $flag" fsck $flag
+		says "it names the version" "it says 'targetfs store 1'"
+		says "and what to do" "use the targetfs that made it, or another store with --store"
+	done
+	is "$(cd "$TARGETFS_STORE" && find . -type f | sort | xargs sha256sum)" \
+		"$before" "nothing has changed in it"
+}
+
 test_cannot() {
 	gives 8 "a store that is not there" fsck --store "$W/none"
 	says "says so" "no store at"
@@ -107,6 +138,8 @@ run() {
 	test_clean
 	test_damage
 	test_index
+	test_leases
+	test_version
 	test_cannot
 }
 

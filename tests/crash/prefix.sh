@@ -28,6 +28,7 @@ round() { # SEED
 	if [ -n "$PLAIN" ]; then kill -9 "$pid"; else kill_view "$MNT"; fi
 	wait "$pid" 2>/dev/null
 	[ -n "$PLAIN" ] || detach "$MNT"
+	fsck_store "seed $1: nothing that the kill left is damage"
 	mount_view || { nok "seed $1: mounts after $msec ms" && return; }
 	check "seed $1: a prefix, killed after $msec ms" \
 		python3 "$PREFIX" check "$1" "$MNT" "$W/counter" \
