@@ -24,12 +24,8 @@
 #include "fs/sync.h"
 #include "fs/view.h"
 #include "store/base/io.h"
+#include "store/base/time.h"
 #include "store/blob.h"
-
-static int64_t nsec_of(struct timespec t)
-{
-	return t.tv_sec * NSEC_PER_SEC + t.tv_nsec;
-}
 
 static int load_xattrs(struct node *n, const struct node_rec *rec)
 {

@@ -13,6 +13,7 @@
 #include "fs/content.h"
 #include "fs/file.h"
 #include "fs/hot.h"
+#include "store/base/time.h"
 
 /* Linux's own limits are 64 KiB a value and a list; ext4 holds far less. */
 #define XATTRS_MAX (64 * 1024)
@@ -58,16 +59,6 @@ int do_access(struct view *v, uint64_t ino, int mask)
 		r = -EACCES;
 	lock_release(&v->lock);
 	return r;
-}
-
-static int64_t nsec_of(struct timespec t)
-{
-	/* The range of an int64_t: the years 1678 to 2261. */
-	if (t.tv_sec > INT64_MAX / NSEC_PER_SEC - 1)
-		return INT64_MAX;
-	if (t.tv_sec < INT64_MIN / NSEC_PER_SEC + 1)
-		return INT64_MIN;
-	return t.tv_sec * NSEC_PER_SEC + t.tv_nsec;
 }
 
 static int check_mode(const struct node *n, unsigned set, const struct stat *st)

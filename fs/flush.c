@@ -14,6 +14,7 @@
 #include "fs/settle.h"
 #include "fs/view.h"
 #include "store/base/broken.h"
+#include "store/base/time.h"
 #include "store/blob.h"
 
 #define FLUSH_INTERVAL_NSEC NSEC_PER_SEC
@@ -33,17 +34,6 @@ struct flusher {
 };
 
 /* --- one batch --------------------------------------------------------- */
-
-static struct timespec timespec_of(int64_t nsec)
-{
-	int64_t sec = nsec / NSEC_PER_SEC, rest = nsec % NSEC_PER_SEC;
-
-	if (rest < 0) {
-		sec--;
-		rest += NSEC_PER_SEC;
-	}
-	return (struct timespec){ .tv_sec = sec, .tv_nsec = rest };
-}
 
 static struct node_rec record_of(const struct node *n)
 {

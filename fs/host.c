@@ -23,6 +23,7 @@
 #include "fs/log.h"
 #include "fs/handover.h"
 #include "fs/reply.h"
+#include "store/base/time.h"
 
 #define SHELVES 256
 
@@ -68,7 +69,7 @@ int host_new(struct mount *m, struct host **ret_host)
 		return r;
 	}
 	(void)clock_gettime(CLOCK_REALTIME, &t);
-	h->since = t.tv_sec * NSEC_PER_SEC + t.tv_nsec;
+	h->since = nsec_of(t);
 	h->mount = m;
 	h->uid = geteuid();
 	h->gid = getegid();

@@ -14,18 +14,15 @@
 #include "fs/file.h"
 #include "fs/view.h"
 #include "store/base/broken.h"
+#include "store/base/time.h"
 
 /* Only of a private file: times can be set through a descriptor that is open
  * for reading only, so a blob's could be as well. */
 void hot_stamp(int fd, int64_t nsec)
 {
-	struct timespec t[2] = { { .tv_nsec = UTIME_OMIT } };
-	int64_t sec = nsec / NSEC_PER_SEC;
+	const struct timespec t[2] = { { .tv_nsec = UTIME_OMIT },
+				       timespec_of(nsec) };
 
-	if (nsec % NSEC_PER_SEC < 0)
-		sec--;
-	t[1].tv_sec = sec;
-	t[1].tv_nsec = nsec - sec * NSEC_PER_SEC;
 	(void)futimens(fd, t);
 }
 
@@ -50,11 +47,6 @@ void hot_begin(struct view *v, struct node *n)
 	lock_acquire(&v->lock);
 	node_heat_locked(v, n);
 	lock_release(&v->lock);
-}
-
-static int64_t nsec_of(struct timespec t)
-{
-	return t.tv_sec * NSEC_PER_SEC + t.tv_nsec;
 }
 
 static void take_over_locked(struct view *v, struct node *n,

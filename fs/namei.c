@@ -12,17 +12,7 @@
 #include "fs/cargo/layout.h"
 #include "fs/hot.h"
 #include "fs/notify.h"
-
-static struct timespec timespec_of(int64_t nsec)
-{
-	int64_t sec = nsec / NSEC_PER_SEC, rest = nsec % NSEC_PER_SEC;
-
-	if (rest < 0) {
-		sec--;
-		rest += NSEC_PER_SEC;
-	}
-	return (struct timespec){ .tv_sec = sec, .tv_nsec = rest };
-}
+#include "store/base/time.h"
 
 void node_stat_locked(const struct view *v, const struct node *n,
 		      struct stat *ret_st)

@@ -15,6 +15,7 @@
 #include <xxhash.h>
 
 #include "fs/file.h"
+#include "store/base/time.h"
 
 #define TABLE_START 512
 /* Entries for each slot before a table grows: a slot takes 8 bytes. */
@@ -513,9 +514,9 @@ int64_t view_now(struct view *v)
 		struct timespec t;
 
 		(void)clock_gettime(CLOCK_REALTIME_COARSE, &t);
-		return t.tv_sec * NSEC_PER_SEC + t.tv_nsec;
+		return nsec_of(t);
 	}
-	return st.st_mtim.tv_sec * NSEC_PER_SEC + st.st_mtim.tv_nsec;
+	return nsec_of(st.st_mtim);
 }
 
 int view_init(struct view *v)

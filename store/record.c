@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 
 #include "store/base/macros.h"
+#include "store/base/time.h"
 #include "store/schema.h"
 
 static void put_time(struct buf *b, const struct timespec *t)

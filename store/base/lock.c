@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "store/base/macros.h"
+#include "store/base/time.h"
 
 /* An error here is a bug of ours. */
 static inline void must(int rc)

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Nanoseconds since 1970, in one number, and as the kernel has them. */
+#ifndef BASE_TIME_H
+#define BASE_TIME_H
+
+#include <stdint.h>
+#include <time.h>
+
+#define NSEC_PER_SEC 1000000000LL
+
+/* The range of an int64_t, to which it is cut: the years 1678 to 2261. */
+static inline int64_t nsec_of(struct timespec t)
+{
+	if (t.tv_sec > INT64_MAX / NSEC_PER_SEC - 1)
+		return INT64_MAX;
+	if (t.tv_sec < INT64_MIN / NSEC_PER_SEC + 1)
+		return INT64_MIN;
+	return t.tv_sec * NSEC_PER_SEC + t.tv_nsec;
+}
+
+static inline struct timespec timespec_of(int64_t nsec)
+{
+	int64_t sec = nsec / NSEC_PER_SEC, rest = nsec % NSEC_PER_SEC;
+
+	if (rest < 0) {
+		sec--;
+		rest += NSEC_PER_SEC;
+	}
+	return (struct timespec){ .tv_sec = sec, .tv_nsec = rest };
+}
+
+#endif
