@@ -8,12 +8,16 @@
  * BLOBS (1000000) rows of blobs, VIEWS (200) views of NODES (5000) files, each
  * of which names a blob; a view more of 10000 files for the measurements.
  * DIRECTORY must not exist; it is left behind. One line per measurement:
- * name, milliseconds (the median of several, and the worst).
+ * name, milliseconds (the median of several, and the worst). "check-pages" is
+ * the look at all pages before the first write in a boot, with the index in the
+ * page cache and without.
  */
 #include "config.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,20 +67,29 @@ static int compare(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static void measure(const char *name, void (*fn)(struct bench *b, int round),
-		    struct bench *b)
+/* @before is not measured, and may be NULL. */
+static void measure_after(const char *name, void (*before)(struct bench *b),
+			  void (*fn)(struct bench *b, int round),
+			  struct bench *b)
 {
-	double msec[ROUNDS];
+	double msec[ROUNDS], start;
 
 	for (int i = 0; i < ROUNDS; i++) {
-		double start = now_msec();
-
+		if (before)
+			before(b);
+		start = now_msec();
 		fn(b, i);
 		msec[i] = now_msec() - start;
 	}
 	qsort(msec, ROUNDS, sizeof(msec[0]), compare);
 	printf("%-24s %9.2f %9.2f\n", name, msec[ROUNDS / 2], msec[ROUNDS - 1]);
 	(void)fflush(stdout);
+}
+
+static void measure(const char *name, void (*fn)(struct bench *b, int round),
+		    struct bench *b)
+{
+	measure_after(name, NULL, fn, b);
 }
 
 static struct digest digest_of_number(uint64_t n)
@@ -242,6 +255,28 @@ static void do_usage(struct bench *b, int round)
 	check(views_usage(b->st, b->big, &u), "usage");
 }
 
+static void do_check(struct bench *b, int round)
+{
+	(void)round;
+	check(index_check_pages(store_index(b->st)), "check");
+}
+
+/* Drops the index out of the page cache, which keeps what is mapped. */
+static void forget(struct bench *b)
+{
+	char path[PATH_MAX];
+	int fd;
+
+	b->st = store_close(b->st);
+	(void)snprintf(path, sizeof(path), "%s/index/data.mdb", b->path);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || fdatasync(fd) < 0)
+		check(-errno, path);
+	check(-posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), path);
+	(void)close(fd);
+	check(store_open(b->path, 0, &b->st), "open");
+}
+
 static uint64_t number(int argc, char **argv, int i, uint64_t otherwise)
 {
 	return argc > i ? strtoull(argv[i], NULL, 10) : otherwise;
@@ -270,6 +305,8 @@ int main(int argc, char **argv)
 	measure("commit-one", do_one, &b);
 	measure("commit-5000-times", do_times, &b);
 	measure("commit-5000-rebind", do_rebind, &b);
+	measure("check-pages", do_check, &b);
+	measure_after("check-pages-cold", forget, do_check, &b);
 	check(index_info(store_index(b.st), &info), "info");
 	printf("# index %" PRIu64 " MiB used, %" PRIu64 " nodes, %" PRIu64
 	       " blobs\n",
