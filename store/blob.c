@@ -351,32 +351,20 @@ static bool parse_id(const char *name, uint64_t *ret_id)
 	return true;
 }
 
-static void closedirp(DIR **dir)
-{
-	if (*dir)
-		(void)closedir(*dir);
-}
-
 int staging_foreach(struct store *st, uint32_t view,
 		    int (*fn)(uint64_t id, void *arg), void *arg)
 {
 	_cleanup_(closedirp) DIR *dir = NULL;
 	char name[STAGING_NAME_LEN + 1];
-	_cleanup_close_ int fd = -1;
 	struct dirent *e;
 	uint64_t id;
-	int r = 0;
+	int r;
 
 	staging_name(view, 0, name);
 	name[STAGING_DIR_LEN] = '\0';
-	fd = openat(store_staging_fd(st), name,
-		    O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	if (fd < 0)
-		return errno == ENOENT ? 0 : -errno;
-	dir = fdopendir(fd);
-	if (!dir)
-		return -errno;
-	(void)TAKE_FD(fd);
+	r = dir_open(store_staging_fd(st), name, &dir);
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
 	while (r == 0 && (errno = 0, e = readdir(dir)))
 		if (parse_id(e->d_name, &id))
 			r = fn(id, arg);

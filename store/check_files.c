@@ -152,25 +152,16 @@ static int scan_dir(struct check *c, const char *fan_out,
 		    int (*fn)(struct check *c, const char *fan_out,
 			      const char *entry))
 {
+	_cleanup_(closedirp) DIR *dir = NULL;
 	struct dirent *e;
-	int fd, r = 0;
-	DIR *dir;
+	int r;
 
-	fd = openat(store_blobs_fd(c->st), fan_out,
-		    O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	if (fd < 0)
-		return errno == ENOENT ? 0 : -errno;
-	dir = fdopendir(fd);
-	if (!dir) {
-		(void)close(fd);
-		return -ENOMEM;
-	}
+	r = dir_open(store_blobs_fd(c->st), fan_out, &dir);
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
 	while (r == 0 && (errno = 0, e = readdir(dir)))
 		r = fn(c, fan_out, e->d_name);
-	if (r == 0 && errno)
-		r = -errno;
-	(void)closedir(dir);
-	return r;
+	return r == 0 && errno ? -errno : r;
 }
 
 /* Gives a file that was set aside the name of its contents. */

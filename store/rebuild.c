@@ -243,33 +243,28 @@ static int put_files(struct rebuild *rb)
 	return r;
 }
 
+/* Of its lease, and of its directory of staging files. */
+static bool view_of_name(const char *name, uint32_t *ret_id)
+{
+	if (strlen(name) != 8 || strspn(name, "0123456789abcdef") != 8)
+		return false;
+	*ret_id = (uint32_t)strtoul(name, NULL, 16);
+	return true;
+}
+
 /* A view that is lost altogether may have left its number in a name. */
 static int see_ids(struct rebuild *rb, int dirfd)
 {
+	_cleanup_(closedirp) DIR *dir = NULL;
 	struct dirent *e;
-	DIR *dir;
-	int fd;
+	uint32_t id;
+	int r;
 
-	fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	dir = fdopendir(fd);
-	if (!dir) {
-		(void)close(fd);
-		return -ENOMEM;
-	}
-	while ((e = readdir(dir))) {
-		unsigned long id;
-
-		if (strlen(e->d_name) != 8 ||
-		    strspn(e->d_name, "0123456789abcdef") != 8)
-			continue;
-		id = strtoul(e->d_name, NULL, 16);
-		if (id < UINT32_MAX)
-			rb->last_view = MAX(rb->last_view, (uint32_t)id);
-	}
-	(void)closedir(dir);
-	return 0;
+	r = dir_open(dirfd, ".", &dir);
+	while (r == 0 && (e = readdir(dir)))
+		if (view_of_name(e->d_name, &id) && id < UINT32_MAX)
+			rb->last_view = MAX(rb->last_view, id);
+	return r;
 }
 
 static int do_settle(struct txn *txn, void *arg)
@@ -286,30 +281,16 @@ static int do_settle(struct txn *txn, void *arg)
 /* Staging files of views that are lost: their bytes are nobody's any more. */
 static int remove_stray_staging(struct rebuild *rb)
 {
+	_cleanup_(closedirp) DIR *dir = NULL;
 	struct dirent *e;
-	DIR *dir;
-	int fd, r = 0;
+	uint32_t id;
+	int r;
 
-	fd = openat(store_staging_fd(rb->c.st), ".",
-		    O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	dir = fdopendir(fd);
-	if (!dir) {
-		(void)close(fd);
-		return -ENOMEM;
-	}
-	while (r == 0 && (e = readdir(dir))) {
-		uint32_t id;
-
-		if (strlen(e->d_name) != 8 ||
-		    strspn(e->d_name, "0123456789abcdef") != 8)
-			continue;
-		id = (uint32_t)strtoul(e->d_name, NULL, 16);
-		if (!check_find_view(&rb->c, id))
+	r = dir_open(store_staging_fd(rb->c.st), ".", &dir);
+	while (r == 0 && (e = readdir(dir)))
+		if (view_of_name(e->d_name, &id) &&
+		    !check_find_view(&rb->c, id))
 			r = staging_remove(rb->c.st, id);
-	}
-	(void)closedir(dir);
 	return r;
 }
 

@@ -132,25 +132,17 @@ static bool may_be_ours(const char *name)
 
 static int check_unused(int root)
 {
+	_cleanup_(closedirp) DIR *dir = NULL;
 	struct dirent *e;
-	int r, fd = -1;
-	DIR *dir;
+	int r;
 
-	r = open_dir(root, ".", &fd);
+	r = dir_open(root, ".", &dir);
 	if (r < 0)
 		return r;
-	dir = fdopendir(fd);
-	if (!dir) {
-		(void)close(fd);
-		return -ENOMEM;
-	}
 	while (r == 0 && (errno = 0, e = readdir(dir)))
 		if (!may_be_ours(e->d_name))
 			r = -ENOTEMPTY;
-	if (r == 0 && errno)
-		r = -errno;
-	(void)closedir(dir);
-	return r;
+	return r == 0 && errno ? -errno : r;
 }
 
 /*

@@ -33,6 +33,7 @@
 
 #include "store/base/broken.h"
 #include "store/base/buf.h"
+#include "store/base/io.h"
 #include "store/base/macros.h"
 #include "store/blob.h"
 #include "store/index.h"
@@ -251,23 +252,18 @@ static int do_scan(struct txn *txn, void *arg)
 static int sweep_rowless(struct sweep *sw)
 {
 	static unsigned next; /* atomic; where a process begins is no matter */
+	_cleanup_(closedirp) DIR *dir = NULL;
 	struct scan sc = { .sw = sw };
-	int fd, r;
+	int r;
 
 	(void)snprintf(sc.fan_out, sizeof(sc.fan_out), "%02x",
 		       __atomic_fetch_add(&next, 1, __ATOMIC_RELAXED) %
 			       FAN_OUT);
-	fd = openat(store_blobs_fd(sw->st), sc.fan_out,
-		    O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	if (fd < 0)
-		return errno == ENOENT ? 0 : -errno;
-	sc.dir = fdopendir(fd);
-	if (!sc.dir) {
-		(void)close(fd);
-		return -ENOMEM;
-	}
+	r = dir_open(store_blobs_fd(sw->st), sc.fan_out, &dir);
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	sc.dir = dir;
 	r = index_view(store_index(sw->st), do_scan, &sc);
-	(void)closedir(sc.dir);
 	return r < 0 ? r : in_pieces(sw, do_sweep_rowless);
 }
 

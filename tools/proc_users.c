@@ -16,17 +16,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/base/io.h"
 #include "store/base/macros.h"
 #include "tools/paths.h"
 
 /* Named in full; the others are only counted. */
 #define USERS_NAMED 5
-
-static void closedirp(DIR **d)
-{
-	if (*d)
-		(void)closedir(*d);
-}
 
 static bool link_under(int dirfd, const char *name, const char *dir)
 {
@@ -41,16 +36,13 @@ static bool link_under(int dirfd, const char *name, const char *dir)
 
 static bool any_fd_under(int proc_fd, const char *dir)
 {
-	int fd = openat(proc_fd, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	_cleanup_(closedirp) DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	_cleanup_(closedirp) DIR *d = NULL;
 	const struct dirent *e;
 
-	if (!d) {
-		closep(&fd);
+	if (dir_open(proc_fd, "fd", &d) < 0)
 		return false;
-	}
 	while ((e = readdir(d))) {
-		if (link_under(fd, e->d_name, dir))
+		if (link_under(dirfd(d), e->d_name, dir))
 			return true;
 	}
 	return false;

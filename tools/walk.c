@@ -13,15 +13,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "store/base/io.h"
 #include "store/base/macros.h"
 
 static int walk_dir(struct walk *w, int fd);
-
-static void closedirp(DIR **d)
-{
-	if (*d)
-		(void)closedir(*d);
-}
 
 static int walk_subdir(struct walk *w, int dirfd, const char *name,
 		       const struct stat *st)
@@ -72,17 +67,14 @@ static int walk_entry(struct walk *w, int dirfd, const char *name)
 
 static int walk_dir(struct walk *w, int fd)
 {
-	/* A description of its own, since the position is part of it. */
-	int own = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	_cleanup_(closedirp) DIR *d = own < 0 ? NULL : fdopendir(own);
+	_cleanup_(closedirp) DIR *d = NULL;
 	const struct dirent *e;
 	int r;
 
-	if (!d) {
-		r = -errno;
-		closep(&own);
+	/* A description of its own, since the position is part of it. */
+	r = dir_open(fd, ".", &d);
+	if (r < 0)
 		return r;
-	}
 	for (;;) {
 		errno = 0;
 		e = readdir(d);

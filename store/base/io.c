@@ -343,6 +343,23 @@ int write_file_atomic(int dirfd, const char *name, const void *p, size_t len,
 	return sync_dir(dirfd, ".");
 }
 
+int dir_open(int dirfd, const char *name, DIR **ret_dir)
+{
+	_cleanup_close_ int fd = -1;
+	DIR *dir;
+
+	fd = openat(dirfd, name,
+		    O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return -errno;
+	dir = fdopendir(fd);
+	if (!dir)
+		return -errno;
+	(void)TAKE_FD(fd);
+	*ret_dir = dir;
+	return 0;
+}
+
 int sync_dir(int dirfd, const char *name)
 {
 	_cleanup_close_ int fd = -1;

@@ -6,6 +6,7 @@
 #ifndef BASE_IO_H
 #define BASE_IO_H
 
+#include <dirent.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -40,6 +41,15 @@ int read_small_file(int dirfd, const char *name, size_t max, void **ret_data,
  */
 int write_file_atomic(int dirfd, const char *name, const void *p, size_t len,
 		      mode_t mode);
+
+/* To read @name, a directory (no link), from its beginning; "." is @dirfd
+ * itself. */
+int dir_open(int dirfd, const char *name, DIR **ret_dir);
+static inline void closedirp(DIR **d)
+{
+	if (*d)
+		(void)closedir(*d);
+}
 
 /* fsync of a directory given by name; "." is @dirfd itself. */
 int sync_dir(int dirfd, const char *name);

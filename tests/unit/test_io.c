@@ -156,6 +156,42 @@ static void small_files(void **state)
 	leave(&p);
 }
 
+static unsigned count_entries(DIR *dir)
+{
+	unsigned n = 0;
+
+	while (readdir(dir))
+		n++;
+	return n;
+}
+
+/* Two that are open at once do not share a position. */
+static void directories(void **state)
+{
+	DIR *a = NULL, *b = NULL;
+	struct place p;
+	int fd;
+
+	(void)state;
+	enter(&p);
+	fd = open(p.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	OK(mkdirat(fd, "sub", 0700));
+	OK(symlinkat("sub", fd, "link"));
+	OK(dir_open(fd, ".", &a));
+	assert_int_equal(count_entries(a), 4);
+	OK(dir_open(fd, ".", &b));
+	assert_int_equal(count_entries(b), 4);
+	closedirp(&a);
+	closedirp(&b);
+	OK(dir_open(fd, "sub", &a));
+	assert_int_equal(count_entries(a), 2);
+	closedirp(&a);
+	assert_int_equal(dir_open(fd, "link", &a), -ENOTDIR);
+	assert_int_equal(dir_open(fd, "none", &a), -ENOENT);
+	OK(close(fd));
+	leave(&p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -164,6 +200,7 @@ int main(void)
 		cmocka_unit_test(copy_across_filesystems),
 		cmocka_unit_test(copy_ends_with_its_source),
 		cmocka_unit_test(small_files),
+		cmocka_unit_test(directories),
 	};
 
 	return RUN_TAP(tests);
