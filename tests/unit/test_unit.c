@@ -9,63 +9,10 @@
 
 #include "tests/unit/fixture.h"
 
-#include <signal.h>
-#include <sys/mman.h>
-#include <time.h>
-
-#include "store/check.h"
 #include "store/keys.h"
 #include "store/refs.h"
 #include "store/schema.h"
 #include "tests/unit/units.h"
-
-#define HASH 0x00c0ffee00c0ffeeULL
-
-static void print_problem(const char *problem, void *arg)
-{
-	(void)arg;
-	print_error("# %s\n", problem);
-}
-
-static void check_clean(struct place *p, uint64_t units)
-{
-	struct check_report rep;
-
-	OK(store_check(p->st, CHECK_READ_DATA, print_problem, NULL, &rep));
-	assert_int_equal(rep.damaged, 0);
-	assert_int_equal(rep.units, units);
-}
-
-/* A store with the blobs "one" (inline) and "two" (a file), each in a view. */
-static void enter_units(struct place *p)
-{
-	enter_store(p);
-	(void)add_inline(p, "one", "one");
-	(void)add_file(p, "two", "two");
-}
-
-struct blob_row {
-	const struct digest *d;
-	struct blob_rec rec;
-};
-
-static int do_get_row(struct txn *txn, void *arg)
-{
-	struct blob_row *row = arg;
-
-	return blob_row_get(txn, row->d, &row->rec);
-}
-
-static void refs_are(struct place *p, const char *bytes, uint64_t refs,
-		     uint64_t units)
-{
-	struct digest d = digest_of_str(bytes);
-	struct blob_row row = { .d = &d };
-
-	OK(index_view(store_index(p->st), do_get_row, &row));
-	assert_int_equal(row.rec.refs, refs);
-	assert_int_equal(row.rec.units, units);
-}
 
 /* Rows in a table, put as they are. */
 struct raw_row {
@@ -214,15 +161,6 @@ static void fingerprints(void **state)
 	assert_int_equal(unit_foreach(p.st, HASH, see_object, &s), -ECANCELED);
 	check_clean(&p, 2);
 	leave(&p);
-}
-
-static int count_list(const struct unit_list *list,
-		      const struct digest *list_digest, void *arg)
-{
-	(void)list;
-	(void)list_digest;
-	(*(unsigned *)arg)++;
-	return 0;
 }
 
 static int drop_while_walking(const struct unit_list *list,
@@ -408,16 +346,6 @@ static void a_unit_keeps_its_blobs(void **state)
 
 /* --- damage --------------------------------------------------------------- */
 
-static int see_any(const struct unit_key *key, const struct unit_object *obj,
-		   void *arg)
-{
-	(void)key;
-	(void)obj;
-	(*(unsigned *)arg)++;
-	return 0;
-}
-
-/* By the grammar in schema.h. */
 static void raw_key(struct key *k, const struct made *m)
 {
 	uint64_t hash = htobe64(m->key.hash), fpr = htobe64(m->key.fpr);
@@ -453,7 +381,7 @@ static void damage_hides_itself_only(void **state)
 	}
 	s = see(&p, &m);
 	assert_true(s.lists == 1 && s.found == 1 && s.objects == 1);
-	OK(unit_foreach(p.st, 0, see_any, &count));
+	OK(unit_foreach(p.st, 0, count_unit, &count));
 	assert_int_equal(count, 1);
 	leave(&p);
 }
@@ -481,141 +409,6 @@ static void a_damaged_row_can_be_dropped(void **state)
 	leave(&p);
 }
 
-/* --- several processes ---------------------------------------------------- */
-
-#define PROCESSES 4
-#define EACH 60
-
-/* Half of the keys are one process's own, half are everyone's. */
-static unsigned publish_many(struct place *p, unsigned who)
-{
-	unsigned won = 0;
-	struct made m;
-	int r;
-
-	OK(store_open(p->path, 0, &p->st));
-	for (unsigned n = 0; n < EACH; n++) {
-		make_unit(&m, HASH, "one", "two");
-		m.key.fpr = n % 2 ? n : ((uint64_t)who << 32 | n);
-		r = unit_publish(p->st, &m.key, &m.obj);
-		if (r == 0 && n % 2)
-			won++;
-		else if (r != -EEXIST)
-			OK(r);
-	}
-	return won;
-}
-
-static void processes_at_once(void **state)
-{
-	const unsigned total = EACH / 2 + PROCESSES * EACH / 2;
-	pid_t pids[PROCESSES];
-	unsigned won = 0;
-	struct place p;
-	struct seen s;
-	struct made m;
-
-	(void)state;
-	enter_units(&p);
-	p.st = store_close(p.st);
-	for (unsigned i = 0; i < PROCESSES; i++) {
-		pids[i] = fork_child();
-		if (pids[i] == 0)
-			_exit((int)publish_many(&p, i));
-	}
-	for (unsigned i = 0; i < PROCESSES; i++)
-		won += (unsigned)wait_for(pids[i]);
-	OK(store_open(p.path, 0, &p.st));
-	/* Each of the common keys was published by one. */
-	assert_int_equal(won, EACH / 2);
-	make_unit(&m, HASH, "one", "two");
-	s = see(&p, &m);
-	assert_int_equal(s.lists, 1);
-	assert_int_equal(s.found, total);
-	refs_are(&p, "one", total + 1, total);
-	check_clean(&p, total);
-	leave(&p);
-}
-
-/* Publishes 0, 1, 2 ..., and drops the one ten before; each has a list of its
- * own. */
-static void number(struct made *m, uint64_t n)
-{
-	static char name[32];
-
-	make_unit(m, HASH, "one", "two");
-	(void)snprintf(name, sizeof(name), "src/%" PRIu64 ".rs", n);
-	m->inputs[0].name = (struct span_str){ name, strlen(name) };
-	m->key.fpr = n;
-	set_key(m);
-}
-
-static void publish_for_ever(struct place *p, uint64_t n, uint64_t *done)
-{
-	struct made m;
-
-	OK(store_open(p->path, 0, &p->st));
-	for (;; n++) {
-		number(&m, n);
-		OK(unit_publish(p->st, &m.key, &m.obj));
-		__atomic_store_n(done, n + 1, __ATOMIC_RELEASE);
-		if (n < 10)
-			continue;
-		number(&m, n - 10);
-		OK(unit_drop(p->st, &m.key));
-	}
-}
-
-static int see_last(const struct unit_key *key, const struct unit_object *obj,
-		    void *arg)
-{
-	uint64_t *last = arg;
-
-	(void)obj;
-	if (*last == UINT64_MAX || key->fpr > *last)
-		*last = key->fpr;
-	return 0;
-}
-
-static void killed_while_publishing(void **state)
-{
-	uint64_t *done = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
-			      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	uint64_t next = 0, last;
-	unsigned count;
-	struct place p;
-
-	(void)state;
-	enter_units(&p);
-	srandom(5);
-	for (int i = 0; i < 20; i++) {
-		const struct timespec t = { .tv_nsec = random() % 30000000 };
-		pid_t pid;
-
-		p.st = store_close(p.st);
-		pid = fork_child();
-		if (pid == 0)
-			publish_for_ever(&p, next, done);
-		wait_until(done, next + (uint64_t)(i % 2) * 4);
-		(void)nanosleep(&t, NULL);
-		OK(kill(pid, SIGKILL));
-		assert_int_equal(wait_for(pid), 1000 + SIGKILL);
-		OK(store_open(p.path, 0, &p.st));
-		last = UINT64_MAX;
-		OK(unit_foreach(p.st, HASH, see_last, &last));
-		/* What was said to be there is there. */
-		assert_true(last + 1 >= *done);
-		count = 0;
-		OK(unit_foreach(p.st, HASH, see_any, &count));
-		refs_are(&p, "one", count + 1, count);
-		check_clean(&p, count);
-		next = last + 1;
-	}
-	assert_true(next > 20);
-	OK(munmap(done, 4096));
-	leave(&p);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -629,8 +422,6 @@ int main(void)
 		cmocka_unit_test(a_unit_keeps_its_blobs),
 		cmocka_unit_test(damage_hides_itself_only),
 		cmocka_unit_test(a_damaged_row_can_be_dropped),
-		cmocka_unit_test(processes_at_once),
-		cmocka_unit_test(killed_while_publishing),
 	};
 
 	return RUN_TAP(tests);

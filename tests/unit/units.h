@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * For tests of store/unit*.c: an object with every kind of input and file, and
- * its key. After fixture.h.
+ * its key; a store for it, and what is counted in there. After fixture.h.
  */
 #ifndef TESTS_UNIT_UNITS_H
 #define TESTS_UNIT_UNITS_H
 
+#include "store/check.h"
+#include "store/refs.h"
 #include "store/unit.h"
 
+#define HASH 0x00c0ffee00c0ffeeULL
 #define STR(s) ((struct span_str){ s, sizeof(s) - 1 })
 
 /* Arrays of the object; in one place, so that a test can change any. */
@@ -97,6 +100,70 @@ static UNUSED void make_unit(struct made *m, uint64_t hash, const char *one,
 	m->key.scope = digest_of_str("a scope");
 	m->key.fpr = 0x0123456789abcdef;
 	set_key(m);
+}
+
+static UNUSED void print_problem(const char *problem, void *arg)
+{
+	(void)arg;
+	print_error("# %s\n", problem);
+}
+
+static UNUSED void check_clean(struct place *p, uint64_t units)
+{
+	struct check_report rep;
+
+	OK(store_check(p->st, CHECK_READ_DATA, print_problem, NULL, &rep));
+	assert_int_equal(rep.damaged, 0);
+	assert_int_equal(rep.units, units);
+}
+
+/* A store with the blobs "one" (inline) and "two" (a file), each in a view. */
+static UNUSED void enter_units(struct place *p)
+{
+	enter_store(p);
+	(void)add_inline(p, "one", "one");
+	(void)add_file(p, "two", "two");
+}
+
+struct blob_row {
+	const struct digest *d;
+	struct blob_rec rec;
+};
+
+static UNUSED int do_get_row(struct txn *txn, void *arg)
+{
+	struct blob_row *row = arg;
+
+	return blob_row_get(txn, row->d, &row->rec);
+}
+
+static UNUSED void refs_are(struct place *p, const char *bytes, uint64_t refs,
+			    uint64_t units)
+{
+	struct digest d = digest_of_str(bytes);
+	struct blob_row row = { .d = &d };
+
+	OK(index_view(store_index(p->st), do_get_row, &row));
+	assert_int_equal(row.rec.refs, refs);
+	assert_int_equal(row.rec.units, units);
+}
+
+static UNUSED int count_unit(const struct unit_key *key,
+			     const struct unit_object *obj, void *arg)
+{
+	(void)key;
+	(void)obj;
+	(*(unsigned *)arg)++;
+	return 0;
+}
+
+static UNUSED int count_list(const struct unit_list *list,
+			     const struct digest *list_digest, void *arg)
+{
+	(void)list;
+	(void)list_digest;
+	(*(unsigned *)arg)++;
+	return 0;
 }
 
 #endif
