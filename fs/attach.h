@@ -6,7 +6,8 @@
  * What was committed is whole (views.h), but the bytes of staging files may
  * not be what they were at that commit. Two marks tell:
  *
- *	NODE_FLUX	a writer was there. After a clean end there are none.
+ *	NODE_FLUX	a writer was there, or the disk did not take all
+ *			bytes. After a clean end there are only the latter.
  *	NODE_UNSYNCED	bytes may not have reached the disk. They count only
  *			after another boot; the page cache survives a daemon.
  *

@@ -99,7 +99,7 @@ static void put_staging_locked(struct node *n, struct node_rec *rec)
 {
 	rec->staging_id = n->staging_id;
 	rec->blocks = n->blocks;
-	if (n->flags & NF_HOT)
+	if (n->flags & (NF_HOT | NF_SYNC_FAILED))
 		rec->flags |= NODE_FLUX;
 	if (!(n->flags & NF_SYNCED) && !broken("unsynced-mark"))
 		rec->flags |= NODE_UNSYNCED;

@@ -162,7 +162,7 @@ bool hot_try_end(struct view *v, struct node *n)
 		take_over_locked(v, n, &st);
 		n->flags &= ~(unsigned)NF_HOT;
 		if (is_as_synced(f, &st))
-			n->flags |= NF_SYNCED;
+			node_synced_locked(v, n);
 		node_dirty_locked(v, n);
 	}
 	lock_release(&v->lock);

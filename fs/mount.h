@@ -36,6 +36,10 @@ struct mount {
 	struct flusher *flusher;
 	struct settler *settler;
 
+	/* atomic: a sync of the store's filesystem has failed. Which file's
+	 * bytes are lost is not known, so no later one speaks for all. */
+	int sync_error;
+
 	struct lock lock;
 	/* protected by lock */
 	struct list views; /* all that are attached */

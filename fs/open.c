@@ -267,6 +267,16 @@ int do_write(struct handle *h, const void *buf, size_t len, uint64_t off)
 	return r;
 }
 
+static bool is_staging(struct view *v, const struct node *n, uint64_t id)
+{
+	bool same;
+
+	lock_acquire(&v->lock);
+	same = n->content == CONTENT_STAGING && n->staging_id == id;
+	lock_release(&v->lock);
+	return same;
+}
+
 /*
  * Needs io, comes back with it, lets go of it while it waits for the disk: a
  * stat of the file must not.
@@ -276,6 +286,7 @@ static int sync_bytes(struct view *v, struct node *n)
 {
 	struct file *f = n->file;
 	_cleanup_close_ int own = -1;
+	uint64_t staging_id;
 	struct stat st;
 	int fd, r;
 
@@ -287,11 +298,18 @@ static int sync_bytes(struct view *v, struct node *n)
 	own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	if (own < 0 || fstat(own, &st) < 0)
 		return -errno;
+	staging_id = n->staging_id;
 	lock_release(&f->io);
 	r = !broken("fsync-data") && fdatasync(own) < 0 ? -errno : 0;
 	lock_acquire(&f->io);
-	if (r < 0)
+	if (!is_staging(v, n, staging_id))
+		return r; /* another has taken its place */
+	if (r < 0) {
+		lock_acquire(&v->lock);
+		node_sync_failed_locked(v, n);
+		lock_release(&v->lock);
 		return r;
+	}
 	/* Whoever finds it unchanged knows that it is synced. */
 	f->synced_ctime = st.st_ctim;
 	f->synced_size = (uint64_t)st.st_size;

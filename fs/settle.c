@@ -20,6 +20,7 @@
 #include "fs/hot.h"
 #include "fs/log.h"
 #include "fs/mount.h"
+#include "fs/sync.h"
 #include "fs/view.h"
 #include "store/base/broken.h"
 #include "store/base/io.h"
@@ -114,7 +115,8 @@ static enum todo what_to_do_locked(const struct node *n)
 	enum todo todo = TODO_SYNC;
 	char path[PATH_MAX];
 
-	if (n->content != CONTENT_STAGING || n->flags & NF_HOT || n->nlink == 0)
+	if (n->content != CONTENT_STAGING || n->nlink == 0 ||
+	    n->flags & (NF_HOT | NF_SYNC_FAILED))
 		return TODO_NOTHING;
 	for (const struct name *nm = n->names; nm; nm = nm->node_next) {
 		struct layout l;
@@ -324,8 +326,7 @@ static void log_unshared(const struct candidate *c, int r)
 static void mark_synced(struct candidate *c)
 {
 	lock_acquire(&c->view->lock);
-	c->node->flags |= NF_SYNCED;
-	node_dirty_locked(c->view, c->node);
+	node_synced_locked(c->view, c->node);
 	lock_release(&c->view->lock);
 }
 
@@ -421,24 +422,52 @@ static void add_to_round(struct settler *s, struct job *j)
 	c->r = prepare(c);
 }
 
+/* What is on disk is not what was written; see blob_sync_data(). */
+static void bytes_are_lost(struct candidate *c, int r)
+{
+	log_error("a file of view %u did not reach the disk: %s", c->view->id,
+		  strerror(-r));
+	lock_acquire(&c->view->lock);
+	if (c->node->content == CONTENT_STAGING &&
+	    c->node->staging_id == c->staging_id)
+		node_sync_failed_locked(c->view, c->node);
+	lock_release(&c->view->lock);
+	c->r = r;
+}
+
+/* Of a round, nobody knows which: all of it is tried again. */
+static int sync_result(struct candidate *c, int r)
+{
+	if (r == 0)
+		return 0;
+	log_error("cannot sync the store, will try again: %s", strerror(-r));
+	sync_failed(c->view->mount, r);
+	return -EBUSY;
+}
+
 static void sync_data(struct settler *s)
 {
-	int fds[ROUND_FILES], r;
+	struct candidate *of[ROUND_FILES];
+	int fds[ROUND_FILES], errors[ROUND_FILES], r;
 	size_t count = 0;
 
-	for (size_t i = 0; i < s->count; i++)
-		if (s->round[i].r == 0 && !is_small(&s->round[i]))
-			fds[count++] = s->round[i].fd;
+	for (size_t i = 0; i < s->count; i++) {
+		if (s->round[i].r < 0 || is_small(&s->round[i]))
+			continue;
+		of[count] = &s->round[i];
+		fds[count++] = s->round[i].fd;
+	}
+	if (count == 0)
+		return;
 	be_idle(s, true);
-	r = count ? blob_sync_data(s->store, fds, count) : 0;
+	r = blob_sync_data(s->store, fds, count, errors);
 	be_idle(s, false);
-	for (size_t i = 0; r < 0 && i < s->count; i++) {
-		struct candidate *c = &s->round[i];
-
-		if (c->r == 0 && !is_small(c)) {
-			log_unshared(c, r);
-			c->r = r;
-		}
+	r = sync_result(of[0], r);
+	for (size_t i = 0; i < count; i++) {
+		if (errors[i] < 0)
+			bytes_are_lost(of[i], errors[i]);
+		else
+			of[i]->r = r;
 	}
 }
 
@@ -446,17 +475,17 @@ static void sync_names(struct settler *s, struct blob_names *names)
 {
 	int r;
 
+	if (names->count == 0)
+		return;
 	be_idle(s, true);
 	r = blob_sync_names(s->store, names);
 	be_idle(s, false);
+	r = sync_result(&s->round[0], r);
 	for (size_t i = 0; i < s->count; i++) {
 		struct candidate *c = &s->round[i];
 
-		if (c->r < 0 || !c->named)
-			continue;
-		c->r = r < 0 ? r : become_blob(c);
-		if (r < 0)
-			log_unshared(c, r);
+		if (c->r == 0 && c->named)
+			c->r = r < 0 ? r : become_blob(c);
 	}
 }
 

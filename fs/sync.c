@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "fs/flush.h"
+#include "fs/mount.h"
 #include "fs/view.h"
 #include "store/base/broken.h"
 
@@ -56,10 +57,17 @@ static void mark_synced(struct view *v, const struct unsynced *u)
 		if (!n || !is_unsynced(n) || n->staging_id != f->staging_id ||
 		    f->hot || (n->epoch != f->epoch && !broken("sync-recheck")))
 			continue;
-		n->flags |= NF_SYNCED;
-		node_dirty_locked(v, n);
+		node_synced_locked(v, n);
 	}
 	lock_release(&v->lock);
+}
+
+void sync_failed(struct mount *m, int r)
+{
+	int none = 0;
+
+	(void)__atomic_compare_exchange_n(&m->sync_error, &none, r, false,
+					  __ATOMIC_RELAXED, __ATOMIC_RELAXED);
 }
 
 int sync_bytes_of_all(struct view *v)
@@ -69,7 +77,9 @@ int sync_bytes_of_all(struct view *v)
 
 	if (r == 0 && u.count > 0 && !broken("fsync-data") &&
 	    syncfs(store_staging_fd(v->store)) < 0)
-		r = -errno;
+		sync_failed(v->mount, -errno);
+	if (r == 0 && u.count > 0)
+		r = __atomic_load_n(&v->mount->sync_error, __ATOMIC_RELAXED);
 	if (r == 0)
 		mark_synced(v, &u);
 	free(u.files);

@@ -9,13 +9,19 @@
 
 #include <stdint.h>
 
+struct mount;
 struct view;
 
 /*
  * What the private files hold now is on disk; the next commit says so of those
  * that nobody writes. The error of the sync, -ENOMEM.
+ *
+ * The kernel tells of an error once: when a sync has failed in this mount, its
+ * error is that of all that come later, and they mark nothing.
  */
 int sync_bytes_of_all(struct view *v);
+/* One has, elsewhere. */
+void sync_failed(struct mount *m, int r);
 
 /*
  * fsync(2) of a directory. Of any: all names of the view are committed. Of the

@@ -229,6 +229,21 @@ void node_heat_locked(struct view *v, struct node *n)
 	node_dirty_locked(v, n);
 }
 
+void node_synced_locked(struct view *v, struct node *n)
+{
+	if (n->flags & NF_SYNC_FAILED)
+		return;
+	n->flags |= NF_SYNCED;
+	node_dirty_locked(v, n);
+}
+
+void node_sync_failed_locked(struct view *v, struct node *n)
+{
+	n->flags &= ~(unsigned)NF_SYNCED;
+	n->flags |= NF_SYNC_FAILED;
+	node_dirty_locked(v, n);
+}
+
 void node_drop_staging_locked(struct view *v, struct node *n)
 {
 	if (n->staging_id == 0)
@@ -241,7 +256,8 @@ void node_drop_staging_locked(struct view *v, struct node *n)
 		(void)inos_add(&v->orphans, n->staging_id);
 	}
 	n->staging_id = 0;
-	n->flags &= ~(unsigned)(NF_STAGING_COMMITTED | NF_BLOB_NEW | NF_SYNCED);
+	n->flags &= ~(unsigned)(NF_STAGING_COMMITTED | NF_BLOB_NEW | NF_SYNCED |
+				NF_SYNC_FAILED);
 }
 
 static void node_unhash(struct view *v, struct node *n)

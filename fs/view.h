@@ -79,6 +79,9 @@ enum node_flag {
 	NF_LISTED = 1 << 14,
 	/* No longer a node; its memory waits to be taken off that list. */
 	NF_DEAD = 1 << 15,
+	/* Of the staging file's bytes some did not reach the disk, and the
+	 * kernel says so once: it is never NF_SYNCED nor shared. */
+	NF_SYNC_FAILED = 1 << 17,
 };
 
 #define NF_MEM_ANY (NF_MEM_IN_BATCH | NF_MEM_COMMITTED)
@@ -257,6 +260,9 @@ void node_clean_locked(struct view *v);
 /* The kernel learns of the node; and forgets what it has learnt so often. */
 void node_looked_up_locked(struct node *n);
 void node_forgotten_locked(struct node *n, uint64_t count);
+/* The bytes of its staging file are on disk; or they failed to get there. */
+void node_synced_locked(struct view *v, struct node *n);
+void node_sync_failed_locked(struct view *v, struct node *n);
 /* The bytes of its staging file may change from now on. */
 void node_heat_locked(struct view *v, struct node *n);
 /* Frees the node if nothing refers to it any more. */

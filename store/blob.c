@@ -217,18 +217,37 @@ static int link_staging(struct store *st, uint32_t view, uint64_t id,
 	return r;
 }
 
-int blob_sync_data(struct store *st, const int *fds, size_t count)
+/*
+ * syncfs() tells of an error once, to the first who asks, and of everybody's
+ * files. Waiting for what is written already does nothing but tell of the
+ * file's own.
+ */
+static int sync_together(struct store *st, const int *fds, size_t count,
+			 int *ret_errors)
 {
+	int r = syncfs(store_staging_fd(st)) < 0 ? -errno : 0;
+
+	for (size_t i = 0; i < count; i++)
+		if (sync_file_range(fds[i], 0, 0, SYNC_FILE_RANGE_WAIT_BEFORE) <
+		    0)
+			ret_errors[i] = -errno;
+	return r;
+}
+
+int blob_sync_data(struct store *st, const int *fds, size_t count,
+		   int *ret_errors)
+{
+	memset(ret_errors, 0, count * sizeof(*ret_errors));
 	if (broken("link-sync"))
 		return 0;
 	if (count >= SYNC_ALL_FROM)
-		return syncfs(store_staging_fd(st)) < 0 ? -errno : 0;
+		return sync_together(st, fds, count, ret_errors);
 	/* All are on their way before the first is waited for. */
 	for (size_t i = 0; i < count; i++)
 		(void)sync_file_range(fds[i], 0, 0, SYNC_FILE_RANGE_WRITE);
 	for (size_t i = 0; i < count; i++)
 		if (fdatasync(fds[i]) < 0)
-			return -errno;
+			ret_errors[i] = -errno;
 	return 0;
 }
 

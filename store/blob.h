@@ -11,8 +11,9 @@
  *	views_commit()     a batch (views.h) puts the blobs' rows together with
  *	                   the nodes that refer to them
  *
- * The order is the point: at no moment, SIGKILL or power loss included, is
- * there a name whose bytes are not on disk, or a row without a name. What has
+ * The order is the point: whatever happens, SIGKILL and power loss included,
+ * no row is committed that lacks its name, and no name is given to bytes that
+ * the kernel has not said to be on disk. What has
  * a name and no row yet is left alone by blob_sweep() while its ctime is
  * younger than the grace, and the batch links it again should it be gone;
  * after a crash it is a file left over, which the sweep or fsck removes.
@@ -46,8 +47,14 @@ int blob_open(struct store *st, const struct digest *d, int *ret_fd);
 int blob_read_inline(struct store *st, const struct digest *d, uint64_t off,
 		     void *buf, size_t len, size_t *ret_len);
 
-/* Waits until the bytes of these open files are on disk. */
-int blob_sync_data(struct store *st, const int *fds, size_t count);
+/*
+ * Waits until the bytes of these open files are on disk. An error that is
+ * returned says nothing of any one of them: try again. An error of a file's
+ * own is in @ret_errors, else 0: what is on disk is not what was written, and
+ * the kernel will not say so again, whoever asks.
+ */
+int blob_sync_data(struct store *st, const int *fds, size_t count,
+		   int *ret_errors);
 
 /* The names that blob_link() has given and that are to be made durable. Zeros
  * to begin with. */

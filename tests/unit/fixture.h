@@ -161,8 +161,10 @@ static UNUSED int link_durably(struct place *p, uint64_t id, int fd,
 			       const struct digest *d, uint64_t size)
 {
 	struct blob_names names = { 0 };
-	int r = blob_sync_data(p->st, &fd, 1);
+	int own, r = blob_sync_data(p->st, &fd, 1, &own);
 
+	if (r == 0)
+		r = own;
 	if (r == 0)
 		r = blob_link(p->st, &names, p->view, id, fd, d, size);
 	return r < 0 ? r : blob_sync_names(p->st, &names);

@@ -35,10 +35,31 @@ static void record(char c)
 		calls[n] = c;
 }
 
+/* The disk has not taken the bytes of this descriptor's file; as the kernel
+ * does, whoever syncs everything is told once that there is such a file. */
+static int bad_fd = -1;
+static bool bad_is_new;
+
+static int disk_error(bool yes)
+{
+	errno = EIO;
+	return yes ? -1 : 0;
+}
+
 int fdatasync(int fd)
 {
 	record('D');
+	if (bad_fd >= 0 && fd == bad_fd)
+		return disk_error(true);
 	return (int)syscall(SYS_fdatasync, fd);
+}
+
+int sync_file_range(int fd, off_t off, off_t len, unsigned flags)
+{
+	(void)off;
+	(void)len;
+	return disk_error(bad_fd >= 0 && fd == bad_fd &&
+			  flags & SYNC_FILE_RANGE_WAIT_BEFORE);
 }
 
 int fsync(int fd)
@@ -50,6 +71,10 @@ int fsync(int fd)
 int syncfs(int fd)
 {
 	record('S');
+	if (bad_is_new) {
+		bad_is_new = false;
+		return disk_error(true);
+	}
 	return (int)syscall(SYS_syncfs, fd);
 }
 
@@ -96,7 +121,7 @@ static void the_order_of_many(void **state)
 	uint64_t id[20];
 	struct digest d[20];
 	struct place p;
-	int fd[20];
+	int fd[20], errors[20];
 
 	(void)state;
 	enter_store(&p);
@@ -107,12 +132,44 @@ static void the_order_of_many(void **state)
 	}
 	memset(calls, 0, sizeof(calls));
 	recording = true;
-	OK(blob_sync_data(p.st, fd, 20));
+	OK(blob_sync_data(p.st, fd, 20, errors));
 	for (unsigned i = 0; i < 20; i++)
 		OK(blob_link(p.st, &names, p.view, id[i], fd[i], &d[i], 2));
 	OK(blob_sync_names(p.st, &names));
 	recording = false;
 	assert_string_equal(calls, "SLLLLLLLLLLLLLLLLLLLLS");
+	for (unsigned i = 0; i < 20; i++)
+		OK(close(fd[i]));
+	leave(&p);
+}
+
+static void sync_with_a_bad_one(struct place *p, size_t count, int fd[20],
+				int first)
+{
+	int errors[20];
+
+	bad_fd = fd[5];
+	bad_is_new = first < 0;
+	assert_int_equal(blob_sync_data(p->st, fd, count, errors), first);
+	for (size_t i = 0; i < count; i++)
+		assert_int_equal(errors[i], i == 5 ? -EIO : 0);
+	bad_fd = -1;
+}
+
+/* Also when another sync of everything has heard of it already. */
+static void who_did_not_reach_the_disk(void **state)
+{
+	struct place p;
+	int fd[20];
+
+	(void)state;
+	enter_store(&p);
+	for (unsigned i = 0; i < 20; i++)
+		OK(staging_open(p.st, p.view, stage(&p, "bytes"), O_RDONLY,
+				&fd[i]));
+	sync_with_a_bad_one(&p, 20, fd, -EIO);
+	sync_with_a_bad_one(&p, 20, fd, 0);
+	sync_with_a_bad_one(&p, 10, fd, 0);
 	for (unsigned i = 0; i < 20; i++)
 		OK(close(fd[i]));
 	leave(&p);
@@ -526,6 +583,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_order_of_link),
 		cmocka_unit_test(the_order_of_many),
+		cmocka_unit_test(who_did_not_reach_the_disk),
 		cmocka_unit_test(contents_and_mode),
 		cmocka_unit_test(a_file_that_changed_is_refused),
 		cmocka_unit_test(adoption_renews_ctime),

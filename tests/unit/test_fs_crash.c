@@ -106,12 +106,19 @@ int fdatasync(int fd)
 }
 
 static void (*meanwhile)(void);
+static int syncs;
+static bool fail_sync; /* the next one, once, as the kernel does */
 
 /* What is written after the filesystem's turn is not on disk. */
 int syncfs(int fd)
 {
 	int r = (int)syscall(SYS_syncfs, fd);
 
+	(void)__atomic_fetch_add(&syncs, 1, __ATOMIC_RELAXED);
+	if (__atomic_exchange_n(&fail_sync, false, __ATOMIC_ACQ_REL)) {
+		errno = ENOSPC;
+		return -1;
+	}
 	(void)pthread_mutex_lock(&cache.lock);
 	cache.count = 0;
 	(void)pthread_mutex_unlock(&cache.lock);
@@ -629,6 +636,60 @@ static void written_while_all_is_synced(void **state)
 		assert_true(is_synced(paths[i]));
 }
 
+/* What the kernel tells one sync it does not tell the next. */
+static void no_sync_speaks_for_one_that_failed(void **state)
+{
+	static const char *const path = "debug/deps/x-0123456789abcdef.d";
+	struct handle *h;
+
+	(void)state;
+	make_dirs();
+	h = open_at("x-0123456789abcdef.d", true);
+	assert_int_equal(do_fallocate(h, 0, 0, FILE_MAX), 0);
+	do_release(h);
+	fail_sync = true;
+	assert_int_equal(do_fsyncdir(v, VIEW_ROOT_INO), -ENOSPC);
+	assert_false(fail_sync);
+	assert_int_equal(do_fsyncdir(v, VIEW_ROOT_INO), -ENOSPC);
+	assert_false(is_synced(path));
+}
+
+/* As many as are made durable by one sync. */
+static void a_round_of_many_and_a_power_cut(void **state)
+{
+	char name[64];
+	int before;
+
+	(void)state;
+	pretend_other_boot();
+	make_dirs();
+	for (int i = 0; i < 20; i++) {
+		struct handle *h;
+		uint8_t bytes[FILE_MAX / 2];
+
+		(void)snprintf(name, sizeof(name), "libm-%016d.rlib", i);
+		memset(bytes, 'a' + i, sizeof(bytes));
+		h = open_at(name, true);
+		assert_int_equal(do_write(h, bytes, sizeof(bytes), 0), 0);
+		do_release(h);
+	}
+	assert_int_equal(flush_now(v), 0);
+	before = syncs;
+	settle_now();
+	assert_true(syncs > before);
+	assert_int_equal(flush_now(v), 0);
+	take_image(&was);
+	die();
+	cut_power();
+	start();
+	take_image(&is);
+	assert_int_equal(is.count, was.count);
+	check_equal(true);
+	image_release(&was);
+	image_release(&is);
+	check_store();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -636,6 +697,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(after_a_power_cut, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(written_while_all_is_synced,
+						setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			no_sync_speaks_for_one_that_failed, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_round_of_many_and_a_power_cut,
 						setup, teardown),
 	};
 

@@ -12,8 +12,11 @@
 
 #include "tests/unit/fs_fixture.h"
 
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 
+#include "fs/sync.h"
 #include "store/blob.h"
 
 #define LEN 50000
@@ -117,6 +120,145 @@ int fdatasync(int fd)
 	return (int)syscall(SYS_fdatasync, fd);
 }
 
+/* --- a disk that does not take it ------------------------------------------- */
+
+#define MANY 20
+
+static bool fail_sync; /* the next of everything, as the kernel tells once */
+static int syncs;
+static ino_t bad_file;	  /* its bytes are not on disk */
+static int64_t ahead_sec; /* of the clock */
+
+int syncfs(int fd)
+{
+	(void)__atomic_fetch_add(&syncs, 1, __ATOMIC_RELAXED);
+	if (__atomic_exchange_n(&fail_sync, false, __ATOMIC_ACQ_REL)) {
+		errno = EIO;
+		return -1;
+	}
+	return (int)syscall(SYS_syncfs, fd);
+}
+
+int sync_file_range(int fd, off_t off, off_t len, unsigned flags)
+{
+	struct stat st;
+
+	assert_int_equal(fstat(fd, &st), 0);
+	if (bad_file == st.st_ino && flags & SYNC_FILE_RANGE_WAIT_BEFORE) {
+		errno = EIO;
+		return -1;
+	}
+	return (int)syscall(SYS_sync_file_range, fd, off, len, flags);
+}
+
+int clock_gettime(clockid_t id, struct timespec *t)
+{
+	int r = (int)syscall(SYS_clock_gettime, id, t);
+
+	if (id == CLOCK_MONOTONIC)
+		t->tv_sec += __atomic_load_n(&ahead_sec, __ATOMIC_RELAXED);
+	return r;
+}
+
+/* Its number; it has a row and is closed. */
+static uint64_t make_one(const char *name, int c)
+{
+	struct opened o;
+	struct entry e;
+
+	fill(c);
+	assert_int_equal(do_create(v, lookup("debug/deps"), name, 0644, O_RDWR,
+				   (struct caller){ 0 }, &e, &o),
+			 0);
+	assert_int_equal(do_write(o.handle, want, sizeof(want), 0), 0);
+	do_release(o.handle);
+	return e.st.st_ino;
+}
+
+static void make_many(uint64_t inos[MANY])
+{
+	char name[64];
+
+	make_dirs();
+	for (int i = 0; i < MANY; i++) {
+		(void)snprintf(name, sizeof(name), "liba%d-%016d.rlib", i, i);
+		inos[i] = make_one(name, 'a' + i);
+	}
+	assert_int_equal(flush_now(v), 0);
+}
+
+static int count_shared(const uint64_t inos[MANY])
+{
+	int n = 0;
+
+	lock_acquire(&v->lock);
+	for (int i = 0; i < MANY; i++)
+		n += node_find_locked(v, inos[i])->content == CONTENT_BLOB;
+	lock_release(&v->lock);
+	return n;
+}
+
+/* Time passes until @want_count of them are shared, or for ten minutes. */
+static void wait_shared(const uint64_t inos[MANY], int want_count)
+{
+	char name[32];
+
+	for (int i = 0; i < 100 && count_shared(inos) != want_count; i++) {
+		(void)__atomic_fetch_add(&ahead_sec, 6, __ATOMIC_RELAXED);
+		/* The settler looks at the clock when there is a new file. */
+		(void)snprintf(name, sizeof(name), "new-%d", i);
+		(void)make_one(name, 'n');
+		assert_int_equal(flush_now(v), 0);
+		(void)usleep(20000);
+	}
+	assert_int_equal(count_shared(inos), want_count);
+}
+
+static void a_round_that_is_not_synced_is_tried_again(void **state)
+{
+	uint64_t inos[MANY];
+
+	(void)state;
+	make_many(inos);
+	fail_sync = true;
+	wait_shared(inos, MANY);
+	assert_false(fail_sync);
+	assert_true(syncs >= 2);
+	check_store();
+}
+
+/* Neither shared nor called synced, whoever has been told of it first. */
+static void bytes_that_did_not_reach_the_disk(void **state)
+{
+	uint64_t inos[MANY];
+	struct stat st;
+	struct node *n;
+	int fd;
+
+	(void)state;
+	make_many(inos);
+	n = node_find_locked(v, inos[7]);
+	assert_int_equal(
+		staging_open(v->store, v->id, n->staging_id, O_RDONLY, &fd), 0);
+	assert_int_equal(fstat(fd, &st), 0);
+	assert_int_equal(close(fd), 0);
+	bad_file = st.st_ino;
+	settle_now();
+	assert_int_equal(count_shared(inos), MANY - 1);
+	bad_file = 0;
+	assert_int_equal(do_fsync(v, inos[7]), 0);
+	assert_int_equal(do_fsyncdir(v, VIEW_ROOT_INO), 0);
+	assert_false(n->flags & NF_SYNCED);
+	settle_now();
+	assert_int_equal(count_shared(inos), MANY - 1);
+	/* It is cargo's: after the end of this mount it is built again. */
+	assert_int_equal(flush_now(v), 0);
+	die();
+	start();
+	assert_null(node_find_locked(v, inos[7]));
+	assert_non_null(node_find_locked(v, inos[8]));
+}
+
 static void written_while_it_is_hashed(void **state)
 {
 	(void)state;
@@ -168,6 +310,11 @@ int main(void)
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(written_behind_our_back, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(
+			a_round_that_is_not_synced_is_tried_again, setup,
+			teardown),
+		cmocka_unit_test_setup_teardown(
+			bytes_that_did_not_reach_the_disk, setup, teardown),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
