@@ -165,8 +165,9 @@ void settle_enqueue(struct view *v, struct node *n)
 
 /* --- the steps of one file --------------------------------------------- */
 
-/* Only around work that takes no lock: whoever waits for a lock must not wait
- * for a thread that runs when nobody else wants to. */
+/* Only around work that takes none of our locks: whoever waits for one must
+ * not wait for a thread that runs when nobody else wants to. A sync waits for
+ * the disk, and what it does itself is little. */
 static int set_policy(int policy)
 {
 	struct sched_param param = { 0 };
@@ -407,6 +408,7 @@ static bool is_stopping(struct settler *s)
 static void add_to_round(struct settler *s, struct job *j)
 {
 	struct candidate *c = &s->round[s->count];
+	int r;
 
 	*c = (struct candidate){
 		.job = j,
@@ -414,7 +416,12 @@ static void add_to_round(struct settler *s, struct job *j)
 		.settler = s,
 		.fd = -1,
 	};
-	if (view_pin_file(j->view, j->ino, &c->node) < 0) {
+	r = view_pin_file(j->view, j->ino, &c->node);
+	if (r == -ENOMEM && !is_stopping(s)) {
+		enqueue(s, j, REST_BUSY_MSEC);
+		return;
+	}
+	if (r < 0) {
 		free(j);
 		return;
 	}
@@ -489,23 +496,50 @@ static void sync_names(struct settler *s, struct blob_names *names)
 	}
 }
 
+/*
+ * The job is done, or there is more to do, in so many msec. While it was in
+ * the round settle_enqueue() has passed the file by, whatever was written and
+ * committed meanwhile.
+ */
+static bool is_done(struct settler *s, struct candidate *c, int64_t *ret_rest)
+{
+	bool stopping = is_stopping(s);
+	struct node *n = c->node;
+	enum todo todo;
+	bool again;
+
+	lock_acquire(&c->view->lock);
+	todo = what_to_do_locked(n);
+	*ret_rest = todo == TODO_SHARE ? REST_SHARE_MSEC : REST_SYNC_MSEC;
+	/* What failed for a reason of its own waits for its next writer. */
+	again = todo != TODO_NOTHING &&
+		(c->r >= 0 || c->r == -ECANCELED || n->epoch != c->epoch);
+	if (c->r == -EBUSY) {
+		*ret_rest = REST_BUSY_MSEC;
+		/* At the end of a mount the next one goes on. */
+		again = !stopping;
+	}
+	if (!again)
+		n->flags &= ~(unsigned)NF_SETTLING;
+	lock_release(&c->view->lock);
+	return !again;
+}
+
 static void end_candidate(struct settler *s, struct candidate *c)
 {
 	struct view *v = c->view;
+	int64_t rest;
+	bool done;
 
 	if (c->fd >= 0)
 		(void)close(c->fd);
-	if (c->r != -EBUSY) {
-		lock_acquire(&v->lock);
-		c->node->flags &= ~(unsigned)NF_SETTLING;
-		lock_release(&v->lock);
-	}
+	done = is_done(s, c, &rest);
 	file_trim(v);
 	view_unpin(v, c->node);
-	if (c->r == -EBUSY && !is_stopping(s))
-		enqueue(s, c->job, REST_BUSY_MSEC);
-	else
+	if (done)
 		free(c->job);
+	else
+		enqueue(s, c->job, rest);
 }
 
 static void end_round(struct settler *s)

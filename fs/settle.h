@@ -25,7 +25,11 @@ int settler_start(struct mount *m, struct settler **ret_settler);
  */
 void settler_stop(struct settler *s, int msec);
 
-/* The node is pinned or view.lock held by nobody; any regular file. */
+/*
+ * Any node; it is passed by unless there is something to settle. The caller
+ * has pinned it, or it is not freed for another reason, and does not hold
+ * view.lock.
+ */
 void settle_enqueue(struct view *v, struct node *n);
 
 #endif

@@ -112,11 +112,21 @@ static void killed_before_the_commit(void **state)
 /* --- between its hash and its name ------------------------------------------ */
 
 static bool write_at_sync;
+static struct handle *open_at_sync;
 
 int fdatasync(int fd)
 {
+	struct handle *h;
+
 	if (__atomic_exchange_n(&write_at_sync, false, __ATOMIC_ACQ_REL))
 		write_some('c');
+	h = __atomic_exchange_n(&open_at_sync, NULL, __ATOMIC_ACQ_REL);
+	if (h) {
+		memset(want, 'w', 100);
+		assert_int_equal(do_write(h, want, 100, 0), 0);
+		do_release(h);
+		assert_int_equal(flush_now(v), 0);
+	}
 	return (int)syscall(SYS_fdatasync, fd);
 }
 
@@ -271,6 +281,26 @@ static void written_while_it_is_hashed(void **state)
 	check_file();
 }
 
+/* --- while another is made durable ------------------------------------------- */
+
+/* It had a writer when the round began; the writer ends, all is committed, and
+ * the settler, who has the file in its round still, is told of it. */
+static void written_and_committed_during_a_round(void **state)
+{
+	(void)state;
+	make_file();
+	(void)make_one("liby-00000000deadbeef.rlib", 'y');
+	assert_int_equal(flush_now(v), 0);
+	fill('a');
+	open_at_sync = open_file(O_RDWR);
+	settle_now();
+	assert_null(open_at_sync);
+	assert_true(is_shared());
+	check_file();
+	check_store();
+	check_file();
+}
+
 /* --- by the kernel ------------------------------------------------------------ */
 
 static void written_behind_our_back(void **state)
@@ -308,6 +338,8 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(written_while_it_is_hashed,
 						setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			written_and_committed_during_a_round, setup, teardown),
 		cmocka_unit_test_setup_teardown(written_behind_our_back, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(
