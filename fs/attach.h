@@ -14,7 +14,8 @@
  * Such a file cannot be trusted. If its name says that it is cargo's, its unit
  * is removed as a whole (or, of rustc's incremental state, that crate's
  * directory), so that cargo builds it again. Any other file is kept as it is,
- * as ext4 would. A file whose bytes are gone is removed.
+ * as ext4 would. A file whose bytes are gone is removed; one whose bytes cannot
+ * be got at is not.
  */
 #ifndef FS_ATTACH_H
 #define FS_ATTACH_H
@@ -29,7 +30,7 @@ struct view_rec;
 
 /*
  * -EBUSY: another daemon has it; its page is in *ret_holder. -EBADMSG: its
- * rows are damaged. -ESTALE: it is being dropped.
+ * rows are damaged. -ESTALE: it is being dropped. -EMFILE, -ENFILE, -ENOMEM.
  */
 int view_attach(struct mount *m, const struct view_rec *rec, uint64_t slot,
 		struct view **ret_view, struct lease_page *ret_holder);

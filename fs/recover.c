@@ -189,35 +189,53 @@ static void take_size(struct view *v, struct node *n, const struct stat *st)
 	node_dirty_locked(v, n);
 }
 
-/* One file that cannot be looked at is no reason to have no view. */
-static enum state look(struct view *v, struct node *n, const struct doubt *d,
-		       bool other_boot)
+/* That of one file is no reason to have no view; these are of all of them, and
+ * gone at the next try. */
+static bool is_for_want(int r)
+{
+	return r == -EMFILE || r == -ENFILE || r == -ENOMEM;
+}
+
+/* The staging file's attributes; 0, -ENOENT: it is gone, or another error. */
+static int stat_staging(struct view *v, const struct node *n,
+			struct stat *ret_st)
 {
 	_cleanup_close_ int fd = -1;
+	int r = staging_open(v->store, v->id, n->staging_id, O_RDONLY, &fd);
+
+	if (r == 0 && fstat(fd, ret_st) < 0)
+		r = -errno;
+	if (r < 0)
+		log_error("view %u: file %" PRIu64 " %s: %s", v->id, n->ino,
+			  r == -ENOENT ? "is lost" : "cannot be looked at",
+			  strerror(-r));
+	return r;
+}
+
+/* What cannot be looked at is left as it is, for reads to say EIO. */
+static int look(struct view *v, struct node *n, const struct doubt *d,
+		bool other_boot, enum state *ret_state)
+{
 	bool trusted;
 	struct stat st;
-	int r;
+	int r = stat_staging(v, n, &st);
 
-	r = staging_open(v->store, v->id, n->staging_id, O_RDONLY, &fd);
-	if (r == 0 && fstat(fd, &st) < 0)
-		r = -errno;
-	if (r < 0) {
-		log_error("view %u: file %" PRIu64 " is lost: %s", v->id,
-			  n->ino, strerror(-r));
-		return STATE_GONE;
-	}
+	*ret_state = STATE_GONE;
+	if (r == -ENOENT || is_for_want(r))
+		return r == -ENOENT ? 0 : r;
 	trusted =
 		!(d->flux && !broken("flux-recovery")) &&
 		!(d->unsynced && other_boot && !broken("unsynced-recovery")) &&
-		(uint64_t)st.st_size == n->size;
+		(r < 0 || (uint64_t)st.st_size == n->size);
 	/* From here on its bytes are what they are. */
 	if (d->unsynced && other_boot)
 		n->flags |= NF_SYNCED;
-	if (!trusted)
+	if (!trusted && r == 0)
 		take_size(v, n, &st);
 	if (!trusted || (d->unsynced && other_boot))
 		node_dirty_locked(v, n);
-	return trusted ? STATE_RIGHT : STATE_UNTRUSTED;
+	*ret_state = trusted ? STATE_RIGHT : STATE_UNTRUSTED;
+	return 0;
 }
 
 struct sweep {
@@ -270,8 +288,8 @@ int recover(struct view *v, const struct recovery *rv, bool other_boot)
 
 		if (!n)
 			continue;
-		state = look(v, n, &rv->files[i], other_boot);
-		if (state != STATE_RIGHT)
+		r = look(v, n, &rv->files[i], other_boot, &state);
+		if (r == 0 && state != STATE_RIGHT)
 			drop_file(v, n->ino, state == STATE_GONE);
 	}
 	return r;

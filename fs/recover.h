@@ -27,7 +27,8 @@ void recovery_release(struct recovery *rv);
 /*
  * Looks at all of them, drops what cannot be trusted, removes staging files
  * that no row names, sets view.next_staging. All changes are dirty and go with
- * the first flush; a crash before that finds the same again.
+ * the first flush; a crash before that finds the same again. -EMFILE, -ENFILE,
+ * -ENOMEM: not now.
  */
 int recover(struct view *v, const struct recovery *rv, bool other_boot);
 

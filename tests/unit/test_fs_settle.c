@@ -281,6 +281,81 @@ static void written_while_it_is_hashed(void **state)
 	check_file();
 }
 
+/* --- a file that cannot be opened ------------------------------------------- */
+
+static int open_error; /* of staging files */
+
+int openat(int dir, const char *name, int flags, ...)
+{
+	mode_t mode = 0;
+	va_list ap;
+
+	va_start(ap, flags);
+	if (flags & O_CREAT)
+		mode = va_arg(ap, mode_t);
+	va_end(ap);
+	if (open_error && strncmp(name, "00000001/", 9) == 0) {
+		errno = open_error;
+		return -1;
+	}
+	return (int)syscall(SYS_openat, dir, name, flags, mode);
+}
+
+/* What gcc makes of it with _FORTIFY_SOURCE; the header has its prototype. */
+#if __USE_FORTIFY_LEVEL > 0 && defined(__va_arg_pack_len)
+int __openat_2(int dir, const char *name, int flags)
+{
+	return openat(dir, name, flags & ~O_CREAT);
+}
+#endif
+
+static void no_descriptor_at_attach(void **state)
+{
+	(void)state;
+	make_file();
+	die();
+	open_error = EMFILE;
+	assert_int_equal(try_start(), -EMFILE);
+	open_error = 0;
+	settler_stop(m.settler, 0);
+	end_mount();
+	start();
+	check_file();
+}
+
+static void a_file_that_cannot_be_opened_is_kept(void **state)
+{
+	struct handle *h;
+	char byte;
+
+	(void)state;
+	make_file();
+	die();
+	open_error = EIO;
+	start();
+	settle_now();
+	assert_int_equal(lookup("debug/deps/" NAME), ino);
+	h = open_file(O_RDONLY);
+	assert_int_equal(do_read(h, &byte, 1, 0), -EIO);
+	do_release(h);
+	open_error = 0;
+	check_store();
+	check_file();
+}
+
+static void a_file_that_is_gone_is_dropped(void **state)
+{
+	(void)state;
+	make_file();
+	assert_int_equal(staging_unlink(v->store, v->id,
+					node_find_locked(v, ino)->staging_id),
+			 0);
+	die();
+	start();
+	assert_int_equal(lookup("debug/deps/" NAME), 0);
+	check_store();
+}
+
 /* --- while another is made durable ------------------------------------------- */
 
 /* It had a writer when the round began; the writer ends, all is committed, and
@@ -342,6 +417,12 @@ int main(void)
 			written_and_committed_during_a_round, setup, teardown),
 		cmocka_unit_test_setup_teardown(written_behind_our_back, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(no_descriptor_at_attach, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(
+			a_file_that_cannot_be_opened_is_kept, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_file_that_is_gone_is_dropped,
+						setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			a_round_that_is_not_synced_is_tried_again, setup,
 			teardown),
