@@ -297,6 +297,9 @@ void view_detach(struct view *v)
 			  "%s",
 			  v->id, strerror(-r));
 	v->page->ended = r < 0 ? r : 1;
+	lock_acquire(&v->mount->lock);
+	list_del(&v->link);
+	lock_release(&v->mount->lock);
 	view_release(v);
 	v->lease = lease_free(v->lease);
 	free(v);

@@ -17,7 +17,7 @@
  * 1. A blob is never written: bytes are made private first.
  * 2. Bytes that the last commit refers to are not changed before the next one:
  *    truncation to nothing takes a new staging file; any other change first
- *    commits NODE_FLUX, which recovery understands (attach.c).
+ *    commits NODE_FLUX, which recover.c understands.
  * 3. While a passthrough handle is open, the content neither changes its kind
  *    nor its file: the kernel wants one backing file for all of them.
  *

@@ -69,6 +69,14 @@ static void leave_lru_locked(struct view *v, struct file *f)
 		return;
 	list_del(&f->lru);
 	(void)__atomic_fetch_sub(&v->fds, 1, __ATOMIC_RELAXED);
+	(void)__atomic_fetch_sub(&v->mount->fds, 1, __ATOMIC_RELAXED);
+}
+
+static void join_lru_locked(struct view *v, struct file *f)
+{
+	list_add_tail(&v->lru, &f->lru);
+	(void)__atomic_fetch_add(&v->fds, 1, __ATOMIC_RELAXED);
+	(void)__atomic_fetch_add(&v->mount->fds, 1, __ATOMIC_RELAXED);
 }
 
 void file_forget_locked(struct view *v, struct node *n)
@@ -118,6 +126,32 @@ void file_close(struct view *v, struct node *n)
 	close_backing(v, n->file);
 }
 
+static bool too_many(struct mount *m)
+{
+	return __atomic_load_n(&m->fds, __ATOMIC_RELAXED) > m->max_fds;
+}
+
+/* Views are not freed before the mount's end. */
+static struct view *view_with_most(struct mount *m)
+{
+	struct view *found = NULL;
+	size_t most = 0;
+
+	lock_acquire(&m->lock);
+	list_foreach(l, &m->views)
+	{
+		struct view *v = list_entry(l, struct view, link);
+		size_t fds = __atomic_load_n(&v->fds, __ATOMIC_RELAXED);
+
+		if (fds > most) {
+			most = fds;
+			found = v;
+		}
+	}
+	lock_release(&m->lock);
+	return found;
+}
+
 /* The oldest file whose descriptors can be closed now, with its io lock. */
 NO_LOCK_ANALYSIS
 static struct node *take_oldest(struct view *v)
@@ -125,35 +159,34 @@ static struct node *take_oldest(struct view *v)
 	struct node *found = NULL;
 
 	lock_acquire(&v->lock);
-	if (v->fds > v->mount->max_fds) {
-		list_foreach(l, &v->lru)
-		{
-			struct file *f = list_entry(l, struct file, lru);
+	list_foreach(l, &v->lru)
+	{
+		struct file *f = list_entry(l, struct file, lru);
 
-			if (!lock_try(&f->io))
-				continue;
-			found = f->node;
-			found->pins++;
-			leave_lru_locked(v, f);
-			break;
-		}
+		if (!lock_try(&f->io))
+			continue;
+		found = f->node;
+		found->pins++;
+		leave_lru_locked(v, f);
+		break;
 	}
 	lock_release(&v->lock);
 	return found;
 }
 
 NO_LOCK_ANALYSIS
-void file_trim(struct view *v)
+void file_trim(struct mount *m)
 {
+	struct view *v;
 	struct node *n;
 
-	while (__atomic_load_n(&v->fds, __ATOMIC_RELAXED) > v->mount->max_fds &&
+	while (too_many(m) && (v = view_with_most(m)) != NULL &&
 	       (n = take_oldest(v)) != NULL) {
 		struct file *f = n->file;
 
 		/* The kernel holds a file of its own for open handles. */
 		if (f->passthrough == 0 && f->backing_id > 0) {
-			backing_close(v->mount, f->backing_id);
+			backing_close(m, f->backing_id);
 			f->backing_id = 0;
 		}
 		if (f->wfd >= 0)
@@ -185,15 +218,14 @@ int file_open(struct view *v, struct node *n, int *ret_fd)
 	if (f->fd < 0) {
 		/* Not left to the caller: the flusher looks at any number of
 		 * files in a row. */
-		file_trim(v);
+		file_trim(v->mount);
 		r = open_content(v, n, &f->fd);
 		if (r < 0)
 			return r;
 	}
 	lock_acquire(&v->lock);
 	leave_lru_locked(v, f);
-	list_add_tail(&v->lru, &f->lru);
-	(void)__atomic_fetch_add(&v->fds, 1, __ATOMIC_RELAXED);
+	join_lru_locked(v, f);
 	lock_release(&v->lock);
 	*ret_fd = f->fd;
 	return 0;

@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 
+struct mount;
 struct node;
 struct view;
 
@@ -21,9 +22,13 @@ int file_attach_locked(struct node *n);
 void file_idle_locked(struct view *v, struct node *n);
 /* Frees the file state, closes its descriptors. */
 void file_forget_locked(struct view *v, struct node *n);
-/* Closes the descriptors used least lately when there are too many. */
-void file_trim(struct view *v);
-/* All of them but those of open handles; the settler wants them gone. */
+/*
+ * Closes descriptors when the mount's views keep too many together: of the
+ * view with the most, those used least lately.
+ */
+void file_trim(struct mount *m);
+/* Closes the file's descriptors, and the kernel's handle on it: no passthrough
+ * handle is open. */
 void file_close(struct view *v, struct node *n);
 
 /* True while the bytes are in a file of the store: staging, or a blob. */

@@ -28,7 +28,7 @@ struct mount {
 	bool passthrough;  /* set once, by the INIT request */
 	bool uring;
 	bool backing_is_stacked; /* the store is on overlayfs */
-	size_t max_fds;		 /* descriptors each view may keep */
+	size_t max_fds;		 /* files that may keep descriptors */
 	unsigned features;	 /* enum feature */
 	struct worker_pool *workers;
 	/* One thread of its own: a notification may wait for a request. */
@@ -36,6 +36,7 @@ struct mount {
 	struct flusher *flusher;
 	struct settler *settler;
 
+	size_t fds; /* atomic: of them, those of all views together */
 	/* atomic: a sync of the store's filesystem has failed. Which file's
 	 * bytes are lost is not known, so no later one speaks for all. */
 	int sync_error;

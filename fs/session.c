@@ -334,7 +334,7 @@ static int make_session(struct start *s)
 		return -ENOMEM;
 	if (fuse_set_signal_handlers(m->se) < 0)
 		return -EINVAL;
-	(void)signal(SIGIO, SIG_IGN); /* leases, content.c */
+	(void)signal(SIGIO, SIG_IGN); /* leases, hot.c */
 	hidden = privilege_hide();
 	r = fuse_session_mount(m->se, s->opts->mountpoint);
 	privilege_show(hidden);

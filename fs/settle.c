@@ -534,7 +534,7 @@ static void end_candidate(struct settler *s, struct candidate *c)
 	if (c->fd >= 0)
 		(void)close(c->fd);
 	done = is_done(s, c, &rest);
-	file_trim(v);
+	file_trim(v->mount);
 	view_unpin(v, c->node);
 	if (done)
 		free(c->job);

@@ -508,7 +508,7 @@ NO_LOCK_ANALYSIS
 void view_unpin_file(struct view *v, struct node *n)
 {
 	lock_release(&n->file->io);
-	file_trim(v);
+	file_trim(v->mount);
 	view_unpin(v, n);
 }
 

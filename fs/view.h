@@ -191,7 +191,7 @@ struct view {
 	struct node *dirty_nodes, *dirty_last;
 	struct name *dirty_names;
 	struct list lru; /* files with a descriptor, oldest first */
-	size_t fds;	 /* of them; atomic: also read without lock */
+	size_t fds;	 /* of them; atomic: read without lock */
 	/* Rows and files to remove with the next batch. */
 	struct batch gone;
 	/* Staging files no commit ever named: unlinked at the next flush. */

@@ -32,6 +32,38 @@ body() {
 	done
 }
 
+# Five views of one daemon, of each of which it would keep as many files open
+# as it may keep of all.
+MANY_VIEWS='
+import os, sys
+os.chdir(sys.argv[1])
+for v in range(5):
+    os.mkdir("v%d" % v)
+    os.makedirs("v%d/debug/deps" % v)
+    for i in range(400):
+        with open("v%d/debug/deps/libx%d-%016x.rlib" % (v, i, i), "wb") as f:
+            f.write(b"x" * 70000)
+for v in range(5):
+    for i in range(0, 400, 7):
+        with open("v%d/debug/deps/libx%d-%016x.rlib" % (v, i, i), "r+b") as f:
+            assert f.read() == b"x" * 70000
+            f.write(b"y")
+'
+
+host_of_many() {
+	MNT=$W/host
+	mkdir -p "$MNT"
+	check "a host mount with few descriptors" prlimit --nofile=1024:1024 \
+		"$TARGETFS" mount --store "$(store_dir)" --host "$MNT" || return
+	MOUNTS+=("$MNT")
+	check "many files in each of five views" \
+		python3 -c "$MANY_VIEWS" "$MNT"
+	is "$(find "/proc/$(daemon_pid "$MNT")/fd" -type l |
+		awk 'END { print NR > 3 && NR < 1000 }')" 1 "descriptors are left"
+	check "unmounts" umount_view
+	fsck_store "the store is clean"
+}
+
 FULL_DIRECTORY='
 import errno, os, sys
 os.chdir(sys.argv[1])
@@ -76,5 +108,6 @@ run() {
 	for_modes body
 	MODES=default
 	for_modes full_directory
+	for_modes host_of_many
 }
 test_main "$@"
