@@ -356,6 +356,40 @@ static void a_file_that_is_gone_is_dropped(void **state)
 	check_store();
 }
 
+/* --- times ------------------------------------------------------------------ */
+
+static void set_mtime(int64_t sec, struct timespec *ret_mtime)
+{
+	struct stat st = { .st_mtim.tv_sec = sec };
+	struct entry e;
+
+	assert_int_equal(do_setattr(v, ino, SET_MTIME, &st, &e), 0);
+	*ret_mtime = e.st.st_mtim;
+}
+
+/* They come back from the index as they were set. */
+static void times_out_of_range(void **state)
+{
+	static const int64_t secs[] = { INT64_MAX, INT64_MAX / 1000000000, -1,
+					INT64_MIN / 1000000000, INT64_MIN };
+	struct timespec set;
+	struct entry e;
+
+	(void)state;
+	make_file();
+	for (size_t i = 0; i < ARRAY_LEN(secs); i++) {
+		set_mtime(secs[i], &set);
+		assert_int_equal(flush_now(v), 0);
+		die();
+		start();
+		ino = lookup("debug/deps/" NAME);
+		assert_int_equal(do_getattr(v, ino, &e), 0);
+		assert_int_equal(e.st.st_mtim.tv_sec, set.tv_sec);
+		assert_int_equal(e.st.st_mtim.tv_nsec, set.tv_nsec);
+	}
+	assert_int_equal(set.tv_sec, INT64_MIN / 1000000000 - 1);
+}
+
 /* --- while another is made durable ------------------------------------------- */
 
 /* It had a writer when the round began; the writer ends, all is committed, and
@@ -416,6 +450,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			written_and_committed_during_a_round, setup, teardown),
 		cmocka_unit_test_setup_teardown(written_behind_our_back, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(times_out_of_range, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(no_descriptor_at_attach, setup,
 						teardown),
