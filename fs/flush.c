@@ -169,7 +169,9 @@ static int put_names_locked(struct view *v)
 
 /*
  * Appends all that has changed to the pending batch: removals first, as a
- * name may have been removed and made again.
+ * name may have been removed and made again. When it cannot (-ENOMEM), what
+ * has been taken stays in the batch, what has not stays dirty, and the next
+ * flush goes on: nothing is committed before all of it is taken.
  */
 static int take_batch_locked(struct view *v)
 {
@@ -179,6 +181,7 @@ static int take_batch_locked(struct view *v)
 		return -ENOMEM;
 	buf_put(&v->pending.ops, v->gone.ops.data, v->gone.ops.len);
 	r = v->pending.ops.err;
+	v->pending.ops.err = 0;
 	if (r == 0) {
 		v->pending.count += v->gone.count;
 		buf_reset(&v->gone.ops);
@@ -187,9 +190,6 @@ static int take_batch_locked(struct view *v)
 	}
 	if (r == 0)
 		r = put_names_locked(v);
-	/* Half a batch must never be committed. */
-	if (r < 0)
-		v->out_of_memory = true;
 	return r;
 }
 

@@ -196,7 +196,8 @@ struct view {
 	struct batch gone;
 	/* Staging files no commit ever named: unlinked at the next flush. */
 	struct inos orphans;
-	bool out_of_memory; /* an op could not be recorded; see flush.c */
+	/* A removal could not be recorded: no commit would be whole again. */
+	bool out_of_memory;
 
 	/* flush.c */
 	struct cond flushed;

@@ -636,6 +636,50 @@ static void written_while_all_is_synced(void **state)
 		assert_true(is_synced(paths[i]));
 }
 
+/* Its nodes are in the batch when a name cannot be added to it. */
+static void fail_in_mid_batch(void)
+{
+	struct name *nm = v->dirty_names;
+	uint8_t len = nm->len;
+
+	nm->len = 0;
+	assert_true(flush_now(v) < 0);
+	nm->len = len;
+}
+
+static void work(unsigned steps)
+{
+	for (unsigned i = 0; i < steps; i++)
+		step();
+}
+
+/* Half a batch is not committed, and it is no obstacle to the next. */
+static void half_a_batch(void **state)
+{
+	(void)state;
+	rng = 4711;
+	make_dirs();
+	assert_int_equal(flush_now(v), 0);
+	for (unsigned i = 0; i < 30; i++) {
+		do_release(open_at("fresh", true));
+		fail_in_mid_batch();
+		assert_int_equal(do_unlink(v, lookup("debug/deps"), "fresh"),
+				 0);
+		work(20);
+		assert_int_equal(flush_now(v), 0);
+		take_image(&was);
+		do_release(open_at("fresh", true));
+		fail_in_mid_batch();
+		die();
+		start();
+		take_image(&is);
+		check_equal(false);
+	}
+	check_store();
+	image_release(&was);
+	image_release(&is);
+}
+
 /* What the kernel tells one sync it does not tell the next. */
 static void no_sync_speaks_for_one_that_failed(void **state)
 {
@@ -700,6 +744,7 @@ int main(void)
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			no_sync_speaks_for_one_that_failed, setup, teardown),
+		cmocka_unit_test_setup_teardown(half_a_batch, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_round_of_many_and_a_power_cut,
 						setup, teardown),
 	};
