@@ -59,7 +59,7 @@ host_of_many() {
 	check "many files in each of five views" \
 		python3 -c "$MANY_VIEWS" "$MNT"
 	is "$(find "/proc/$(daemon_pid "$MNT")/fd" -type l |
-		awk 'END { print NR > 3 && NR < 1000 }')" 1 "descriptors are left"
+		awk 'END { print (NR > 3 && NR < 1000) }')" 1 "descriptors are left"
 	check "unmounts" umount_view
 	fsck_store "the store is clean"
 }
