@@ -340,8 +340,9 @@ void host_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name,
 
 /* Takes an empty view out of the mount. Its memory stays until the end: the
  * flusher may be about to visit it. host.lock held. */
-static int retire(struct host *h, struct view *v)
+static int retire(struct host *h, struct view *v, const char *name)
 {
+	struct view_rec rec;
 	bool empty;
 	int r;
 
@@ -353,7 +354,8 @@ static int retire(struct host *h, struct view *v)
 	if (!empty)
 		return -ENOTEMPTY;
 	r = views_drop(h->mount->store, v->id);
-	if (r < 0) {
+	/* Once its row says VIEW_DROPPED there is no way back: it is not found. */
+	if (r < 0 && views_find(h->mount->store, VIEW_HOST, name, &rec) == 0) {
 		lock_acquire(&v->lock);
 		v->root->nlink = 2;
 		lock_release(&v->lock);
@@ -380,7 +382,7 @@ static int remove_view(struct job *j)
 	struct view *v;
 	int r = find_view(j, &v);
 
-	return r < 0 ? r : retire(j->host, v);
+	return r < 0 ? r : retire(j->host, v, j->name);
 }
 
 static void rmdir_job(struct work *w)

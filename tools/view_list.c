@@ -40,7 +40,10 @@ static int fill_item(struct store *st, struct view_item *item)
 	struct stat sb;
 	int r;
 
-	r = views_usage(st, item->rec.id, &item->usage);
+	/* Of one that is being dropped some rows are gone: it counts nothing. */
+	r = item->rec.flags & VIEW_DROPPED
+		    ? 0
+		    : views_usage(st, item->rec.id, &item->usage);
 	if (r < 0)
 		return say_error(r, "cannot add up view %u", item->rec.id);
 	r = lease_peek(st, item->rec.id, &item->held, &item->page);

@@ -385,6 +385,25 @@ skip_root_store() {
 		grep -F "belongs to user 0"
 }
 
+# A view whose removal has begun and cannot be ended, for what somebody has put
+# into the store, takes no more files: they would be in no row.
+half_dropped() { # HOST
+	local staging
+	mkdir "$1/half"
+	echo 1 >"$1/half/notes.txt"
+	sync "$1/half/notes.txt"
+	staging=$(find "$(store_dir)/staging" -mindepth 1 -maxdepth 1 -type d |
+		sort | tail -n 1)
+	rm "$1/half/notes.txt"
+	mkdir "$staging/foreign"
+	cd "$1/half" || return
+	check "rmdir fails" lacks rmdir "$1/half"
+	check "nothing can be made in it any more" lacks mkdir more
+	cd "$W" || return
+	rmdir "$staging/foreign"
+}
+lacks() { ! "$@"; }
+
 test_host() {
 	mkdir -p "$W/host"
 	gives 0 "mount --host" mount --host "$W/host"
@@ -401,7 +420,15 @@ test_host() {
 	gives 0 "umount" umount "$W/host"
 	tf mount --host "$W/host"
 	is "$(cat "$W/host/abc123/file")" 1 "the view is found again"
+	half_dropped "$W/host"
 	tf umount "$W/host"
+	gives 0 "views" views --json
+	json "views says that one is being dropped" \
+		'[v["being_dropped"] for v in d["views"] if v["name"] == "half"]' '[True]'
+	gives 0 "drop goes on, by the number" drop \
+		"$(python3 -c 'import json, sys
+print(*[v["id"] for v in json.load(sys.stdin)["views"] if v["being_dropped"]])' <"$W/out")"
+	gives 0 "fsck" fsck
 }
 
 # errno_of NAME WANTED CALL ARG...: a call of Python's os fails with that
