@@ -582,11 +582,11 @@ int node_replace(struct view *v, struct node *n)
 		invalidation_free(inv);
 		return inv ? -ESTALE : -ENOMEM;
 	}
-	/* A blob that is not committed yet keeps its staging file's id. */
+	/* A blob that is not committed yet is brought by both rows: whichever
+	 * goes first, or changes its mind, the other's must not be refused.
+	 * Both operations may be repeated. */
 	c->staging_id = n->staging_id;
 	c->flags |= n->flags & NF_BLOB_NEW;
-	n->staging_id = 0;
-	n->flags &= ~(unsigned)NF_BLOB_NEW;
 	c->xattrs = TAKE_PTR(n->xattrs);
 	while (n->names)
 		name_repoint_locked(v, n->names, c);

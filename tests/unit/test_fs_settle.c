@@ -17,6 +17,9 @@
 #include <time.h>
 
 #include "fs/sync.h"
+#include "fs/file.h"
+#include "fs/worker.h"
+#include "store/base/macros.h"
 #include "store/blob.h"
 
 #define LEN 50000
@@ -104,6 +107,65 @@ static void killed_before_the_commit(void **state)
 	start();
 	assert_false(is_shared());
 	write_some('e');
+	check_file();
+	check_store();
+	check_file();
+}
+
+/* --- beside a reader by passthrough ---------------------------------------- */
+
+/* No kernel is there to give it a backing id. */
+static struct handle *open_passthrough(void)
+{
+	struct handle *h = open_file(O_RDONLY);
+	struct file *f = node_find_locked(v, h->ino)->file;
+
+	h->passthrough = true;
+	f->cached--;
+	f->passthrough++;
+	return h;
+}
+
+/* Opens the file to write it, which has such a reader: its names get another
+ * node. The notifier has nobody to tell. */
+static void replace(void)
+{
+	uint64_t old = ino;
+	struct opened o;
+
+	assert_int_equal(worker_pool_new(1, &m.notifier), 0);
+	assert_int_equal(do_open(v, ino, O_RDWR, &o), -ESTALE);
+	worker_pool_free(TAKE_PTR(m.notifier));
+	ino = lookup("debug/deps/" NAME);
+	assert_true(ino != 0 && ino != old);
+}
+
+static void check_reader(struct handle *h, int c)
+{
+	uint8_t got[LEN + 1];
+
+	assert_int_equal(do_read(h, got, sizeof(got), 0), LEN);
+	for (size_t i = 0; i < LEN; i++)
+		assert_int_equal(got[i], c);
+	do_release(h);
+}
+
+/* The old node's row is put once more, and names the blob that only the new
+ * one, which is private by now, has been told to bring. */
+static void replaced_before_the_commit(void **state)
+{
+	struct handle *h;
+
+	(void)state;
+	make_file();
+	settle_now();
+	assert_true(is_shared());
+	h = open_passthrough();
+	replace();
+	write_some('f');
+	assert_false(is_shared());
+	assert_int_equal(flush_now(v), 0);
+	check_reader(h, 'a');
 	check_file();
 	check_store();
 	check_file();
@@ -445,6 +507,8 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(killed_before_the_commit, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(replaced_before_the_commit,
+						setup, teardown),
 		cmocka_unit_test_setup_teardown(written_while_it_is_hashed,
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(
