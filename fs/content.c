@@ -56,8 +56,9 @@ static void become_staging(struct view *v, struct node *n, uint64_t id, int fd,
 	n->blocks = (size + 511) / 512; /* until it is looked at */
 	n->flags &= ~(unsigned)(NF_STAGING_COMMITTED | NF_FLUX_COMMITTED |
 				NF_SYNCED | NF_MEM_ANY);
-	if (f->writers > 0)
-		n->flags |= NF_HOT;
+	/* Whoever asks for it writes: no row may ever say that these bytes are
+	 * at rest before the writer is counted. */
+	n->flags |= NF_HOT;
 	node_dirty_locked(v, n);
 	lock_release(&v->lock);
 	f->wfd = fd;
@@ -164,19 +165,22 @@ int content_to_staging(struct view *v, struct node *n)
 	return 0;
 }
 
-/* Rule 2: commits that these bytes may change. */
+/*
+ * Rule 2: commits that these bytes may change. The mark comes first: a commit
+ * that took the row without it is seen then, and one that comes later takes it
+ * along. The other way around, a row might be committed in between that says
+ * the bytes are at rest.
+ */
 static int mark_flux(struct view *v, struct node *n)
 {
 	bool wait;
 
+	hot_begin(v, n);
 	lock_acquire(&v->lock);
 	wait = (n->flags & NF_STAGING_COMMITTED) &&
 	       !(n->flags & NF_FLUX_COMMITTED) && !broken("flux-mark");
 	lock_release(&v->lock);
-	if (!wait)
-		return 0;
-	hot_begin(v, n);
-	return flush_wait(v);
+	return wait ? flush_wait(v) : 0;
 }
 
 /*

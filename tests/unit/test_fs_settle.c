@@ -6,7 +6,8 @@
  *
  * Red when broken: "copy-on-write" (a_shared_file_is_copied), "settle-recheck"
  * (written_while_it_is_hashed), "mapped-writer" (written_behind_our_back),
- * "second-name" (killed_before_the_commit).
+ * "second-name" (killed_before_the_commit), "flux-mark"
+ * (committed_while_it_is_opened).
  */
 #include "config.h"
 
@@ -470,6 +471,80 @@ static void written_and_committed_during_a_round(void **state)
 	check_file();
 	check_store();
 	check_file();
+
+/* --- committed while it is opened ------------------------------------------- */
+
+static int stamps_to_flush; /* the flusher comes at the last of them */
+
+/* An open to write stamps the file's times just before it is marked. */
+int futimens(int fd, const struct timespec t[2])
+{
+	if (t && stamps_to_flush > 0 && --stamps_to_flush == 0)
+		assert_int_equal(flush_now(v), 0);
+	return (int)syscall(SYS_utimensat, fd, NULL, t, 0);
+}
+
+/* Not one byte of the new ones may be there after a kill, if the file is. */
+static void overwrite_and_die(const uint8_t *old)
+{
+	uint8_t got[LEN + 1];
+	struct handle *h;
+
+	h = open_file(O_RDWR);
+	memset(want, 'Z', 100);
+	assert_int_equal(do_write(h, want, 100, 0), 0);
+	stamps_to_flush = 0;
+	free(h);
+	die();
+	start();
+	ino = lookup("debug/deps/" NAME);
+	if (ino == 0)
+		return;
+	h = open_file(O_RDONLY);
+	assert_int_equal(do_read(h, got, sizeof(got), 0), LEN);
+	assert_memory_equal(got, old, LEN);
+	do_release(h);
+}
+
+static void committed_while_it_is_opened(void **state)
+{
+	uint8_t old[LEN];
+	struct opened o;
+	struct entry e;
+
+	(void)state;
+	make_dirs();
+	assert_int_equal(flush_now(v), 0);
+	fill('a');
+	memcpy(old, want, LEN);
+	assert_int_equal(do_create(v, lookup("debug/deps"), NAME, 0644, O_RDWR,
+				   (struct caller){ 0 }, &e, &o),
+			 0);
+	ino = e.st.st_ino;
+	assert_int_equal(do_write(o.handle, want, sizeof(want), 0), 0);
+	do_release(o.handle);
+	stamps_to_flush = 1;
+	overwrite_and_die(old);
+}
+
+/* The copy is stamped when it is made, and when its writer is counted. */
+static void committed_while_it_is_copied(void **state)
+{
+	uint8_t old[LEN];
+
+	(void)state;
+	for (int stamps = 1; stamps <= 2; stamps++) {
+		make_file();
+		memcpy(old, want, LEN);
+		settle_now();
+		assert_int_equal(flush_now(v), 0);
+		assert_true(is_shared());
+		stamps_to_flush = stamps;
+		overwrite_and_die(old);
+		if (ino != 0)
+			assert_int_equal(
+				do_unlink(v, lookup("debug/deps"), NAME), 0);
+	}
 }
 
 /* --- by the kernel ------------------------------------------------------------ */
@@ -513,6 +588,10 @@ int main(void)
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			written_and_committed_during_a_round, setup, teardown),
+		cmocka_unit_test_setup_teardown(committed_while_it_is_opened,
+						setup, teardown),
+		cmocka_unit_test_setup_teardown(committed_while_it_is_copied,
+						setup, teardown),
 		cmocka_unit_test_setup_teardown(written_behind_our_back, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(times_out_of_range, setup,
