@@ -65,7 +65,8 @@ static void become_staging(struct view *v, struct node *n, uint64_t id, int fd,
 }
 
 /* Copies the first @size bytes of the backing file to a new staging file. */
-static int copy_to_staging(struct view *v, struct node *n, uint64_t size)
+static int copy_bytes(struct view *v, struct node *n, uint64_t size,
+		      uint64_t *ret_id, int *ret_fd)
 {
 	_cleanup_close_ int fd = -1;
 	uint64_t id;
@@ -84,9 +85,36 @@ static int copy_to_staging(struct view *v, struct node *n, uint64_t size)
 		(void)staging_unlink(v->store, v->id, id);
 		return r;
 	}
-	become_staging(v, n, id, TAKE_FD(fd), size);
 	view_count(v, COUNTER_PRIVATIZED, 1);
+	*ret_id = id;
+	*ret_fd = TAKE_FD(fd);
 	return 0;
+}
+
+static int copy_to_staging(struct view *v, struct node *n, uint64_t size)
+{
+	uint64_t id;
+	int fd, r;
+
+	r = copy_bytes(v, n, size, &id, &fd);
+	if (r == 0)
+		become_staging(v, n, id, fd, size);
+	return r;
+}
+
+/*
+ * For a file that passthrough readers have open: they keep it, the names get
+ * a node with a copy. The copy is whole, whatever of it is wanted: who asked
+ * is told to come again, and might not.
+ */
+static int replace_by_copy(struct view *v, struct node *n)
+{
+	_cleanup_close_ int fd = -1;
+	uint64_t id;
+	int r;
+
+	r = copy_bytes(v, n, n->size, &id, &fd);
+	return r < 0 ? r : node_replace(v, n, id);
 }
 
 /* Loads an inline blob, so that it can be changed in memory. */
@@ -201,7 +229,7 @@ static int make_staging_private(struct view *v, struct node *n, uint64_t size)
 	if (broken("second-name"))
 		st.st_nlink = 1;
 	if (st.st_nlink > 1 && n->file->passthrough > 0)
-		return -EBUSY;
+		return replace_by_copy(v, n);
 	if (st.st_nlink > 1)
 		return copy_to_staging(v, n, size);
 	return mark_flux(v, n);
@@ -226,7 +254,7 @@ static int make_private(struct view *v, struct node *n, uint64_t size)
 	if (!file_has_backing(n))
 		return inline_to_mem(v, n);
 	if (n->file->passthrough > 0)
-		return node_replace(v, n);
+		return node_replace(v, n, 0);
 	if (broken("copy-on-write"))
 		return 0;
 	return copy_to_staging(v, n, size);

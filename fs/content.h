@@ -44,8 +44,9 @@ struct view;
 
 /*
  * Readies the bytes to be changed in place. Copies a blob; commits NODE_FLUX.
- * Where passthrough readers have the blob open, the node's names get a new
- * node with a copy, and -ESTALE makes the kernel look the name up again.
+ * Where passthrough readers have the blob open, or what may have become one,
+ * the node's names get a new node with a copy, and -ESTALE makes the kernel
+ * look the name up again.
  */
 int content_make_private(struct view *v, struct node *n);
 /* Whether content_make_private would copy or commit: work for a worker. */

@@ -562,13 +562,36 @@ static struct node *copy_locked(struct view *v, const struct node *n)
 	c->mtime = n->mtime;
 	c->ctime = n->ctime;
 	c->size = n->size;
-	c->content = n->content;
-	c->digest = n->digest;
 	c->flags = n->flags & NF_META;
 	return c;
 }
 
-int node_replace(struct view *v, struct node *n)
+/* Without memory the file stays, and the next attach removes it. */
+static void give_back_locked(struct view *v, uint64_t staging_id)
+{
+	if (staging_id != 0)
+		(void)inos_add(&v->orphans, staging_id);
+}
+
+/* What @n holds, or a staging file with the same bytes. */
+static void set_content_locked(const struct node *n, struct node *c,
+			       uint64_t staging_id)
+{
+	c->content = n->content;
+	c->digest = n->digest;
+	c->staging_id = n->staging_id;
+	/* A blob that is not committed yet is brought by both rows: whichever
+	 * goes first, or changes its mind, the other's must not be refused.
+	 * Both operations may be repeated. */
+	c->flags |= n->flags & NF_BLOB_NEW;
+	if (staging_id == 0)
+		return;
+	c->content = CONTENT_STAGING;
+	c->staging_id = staging_id;
+	c->blocks = (n->size + 511) / 512; /* until it is looked at */
+}
+
+int node_replace(struct view *v, struct node *n, uint64_t staging_id)
 {
 	struct node *c = NULL;
 	struct invalidation *inv;
@@ -578,15 +601,12 @@ int node_replace(struct view *v, struct node *n)
 	if (inv && n->nlink > 0)
 		c = copy_locked(v, n);
 	if (!c) {
+		give_back_locked(v, staging_id);
 		lock_release(&v->lock);
 		invalidation_free(inv);
 		return inv ? -ESTALE : -ENOMEM;
 	}
-	/* A blob that is not committed yet is brought by both rows: whichever
-	 * goes first, or changes its mind, the other's must not be refused.
-	 * Both operations may be repeated. */
-	c->staging_id = n->staging_id;
-	c->flags |= n->flags & NF_BLOB_NEW;
+	set_content_locked(n, c, staging_id);
 	c->xattrs = TAKE_PTR(n->xattrs);
 	while (n->names)
 		name_repoint_locked(v, n->names, c);

@@ -51,10 +51,12 @@ int do_readlink(struct view *v, uint64_t ino, char *buf, size_t size);
 
 /*
  * Lets all names of @n point to a new node with the same attributes and
- * content, and tells the kernel. @n lives on without a name, for those who
- * have it open. -ESTALE, or -ENOMEM. The caller holds n->file->io and a pin.
+ * content, and tells the kernel. The content is @n's blob, or the staging file
+ * @staging_id (0: none), which is taken over, also on errors. @n lives on
+ * without a name, for those who have it open. -ESTALE, or -ENOMEM. The caller
+ * holds n->file->io and a pin.
  */
-int node_replace(struct view *v, struct node *n);
+int node_replace(struct view *v, struct node *n, uint64_t staging_id);
 
 /* Removes a name and, below it, everything. For recovery. */
 void remove_tree_locked(struct view *v, struct name *nm);

@@ -172,6 +172,29 @@ static void replaced_before_the_commit(void **state)
 	check_file();
 }
 
+/* It has a blob's name and is a staging file by its row: as between the two
+ * steps, or after a crash there. */
+static void replaced_with_a_second_name(void **state)
+{
+	struct handle *h;
+
+	(void)state;
+	make_file();
+	settle_now();
+	die();
+	start();
+	ino = lookup("debug/deps/" NAME);
+	assert_false(is_shared());
+	h = open_passthrough();
+	replace();
+	write_some('g');
+	assert_int_equal(flush_now(v), 0);
+	check_reader(h, 'a');
+	check_file();
+	check_store();
+	check_file();
+}
+
 /* --- between its hash and its name ------------------------------------------ */
 
 static bool write_at_sync;
@@ -583,6 +606,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(killed_before_the_commit, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(replaced_before_the_commit,
+						setup, teardown),
+		cmocka_unit_test_setup_teardown(replaced_with_a_second_name,
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(written_while_it_is_hashed,
 						setup, teardown),
