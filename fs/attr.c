@@ -114,7 +114,9 @@ static int set_file(struct view *v, uint64_t ino, unsigned set,
 	if (r < 0)
 		return r;
 	r = check_mode(n, set, st);
-	if (r == 0 && set & SET_SIZE)
+	if (r == 0 && set & SET_SIZE && n->file->successor != 0)
+		r = -ESTALE;
+	else if (r == 0 && set & SET_SIZE)
 		r = set_size(v, n, (uint64_t)st->st_size);
 	if (r == 0) {
 		lock_acquire(&v->lock);
@@ -128,29 +130,54 @@ static int set_file(struct view *v, uint64_t ino, unsigned set,
 	return r;
 }
 
+/* What of it does no I/O, else *ret_whole_file. */
+static int set_locked(struct view *v, struct node *n, unsigned set,
+		      const struct stat *st, bool *ret_whole_file)
+{
+	int r = check_mode(n, set, st);
+
+	if (r == 0 && set & SET_SIZE && !node_is_reg(n))
+		r = node_is_dir(n) ? -EISDIR : -EINVAL;
+	if (r < 0)
+		return r;
+	*ret_whole_file = set & SET_SIZE ||
+			  (set & SET_MTIMES && n->flags & NF_HOT);
+	if (!*ret_whole_file)
+		set_plain_locked(v, n, set, st);
+	return 0;
+}
+
 int do_setattr(struct view *v, uint64_t ino, unsigned set,
 	       const struct stat *st, struct entry *ret_entry)
 {
+	bool whole_file = false;
+	uint64_t current = ino;
 	struct node *n;
-	bool whole_file;
 	int r;
 
 	lock_acquire(&v->lock);
 	n = node_find_locked(v, ino);
-	r = n ? check_mode(n, set, st) : -ENOENT;
-	if (r == 0 && set & SET_SIZE && !node_is_reg(n))
-		r = node_is_dir(n) ? -EISDIR : -EINVAL;
-	whole_file = r == 0 && (set & SET_SIZE ||
-				(set & SET_MTIMES && n->flags & NF_HOT));
-	if (r == 0 && !whole_file)
-		set_plain_locked(v, n, set, st);
+	r = n ? set_locked(v, n, set, st, &whole_file) : -ENOENT;
+	if (r == 0)
+		current = node_current_locked(v, n)->ino;
 	lock_release(&v->lock);
-	if (whole_file)
+	if (r == 0 && whole_file)
 		r = set_file(v, ino, set, st);
+	/* Who has it open sees what was set as well as who finds the name. */
+	if (r == 0 && current != ino)
+		r = do_setattr(v, current, set, st, ret_entry);
 	return r < 0 ? r : do_getattr(v, ino, ret_entry);
 }
 
 /* --- extended attributes ----------------------------------------------- */
+
+/* They move to the node that has the names. */
+static struct node *find_current_locked(struct view *v, uint64_t ino)
+{
+	struct node *n = node_find_locked(v, ino);
+
+	return n ? node_current_locked(v, n) : NULL;
+}
 
 static int check_xattr(const char *name, bool set)
 {
@@ -242,7 +269,7 @@ int do_setxattr(struct view *v, uint64_t ino, const char *name,
 	if (len > UINT16_MAX)
 		return len > XATTR_SIZE_MAX ? -E2BIG : -ENOSPC;
 	lock_acquire(&v->lock);
-	n = node_find_locked(v, ino);
+	n = find_current_locked(v, ino);
 	if (!n) {
 		r = -ENOENT;
 	} else {
@@ -270,7 +297,7 @@ ssize_t do_getxattr(struct view *v, uint64_t ino, const char *name, void *buf,
 	if (r < 0)
 		return r;
 	lock_acquire(&v->lock);
-	n = node_find_locked(v, ino);
+	n = find_current_locked(v, ino);
 	r = n ? find_xattr(n, name, &it) : -ENOENT;
 	if (r == 0) {
 		if (size > 0 && it.value_len > size)
@@ -312,7 +339,7 @@ ssize_t do_listxattr(struct view *v, uint64_t ino, char *buf, size_t size)
 	ssize_t r;
 
 	lock_acquire(&v->lock);
-	n = node_find_locked(v, ino);
+	n = find_current_locked(v, ino);
 	r = n ? list_locked(n, buf, size) : -ENOENT;
 	lock_release(&v->lock);
 	return r;
@@ -327,7 +354,7 @@ int do_removexattr(struct view *v, uint64_t ino, const char *name)
 	if (r < 0)
 		return r;
 	lock_acquire(&v->lock);
-	n = node_find_locked(v, ino);
+	n = find_current_locked(v, ino);
 	r = n ? find_xattr(n, name, &it) : -ENOENT;
 	if (r == 0)
 		r = change_xattr_locked(v, n, name, NULL, 0);

@@ -114,7 +114,7 @@ void file_idle_locked(struct view *v, struct node *n)
 	if (n->content == CONTENT_MEM && n->flags & NF_MEM_COMMITTED)
 		unload_mem_locked(n);
 	if (n->file->fd < 0 && n->content != CONTENT_MEM &&
-	    !(n->flags & NF_HOT))
+	    !(n->flags & NF_HOT) && n->file->successor == 0)
 		file_forget_locked(v, n);
 }
 

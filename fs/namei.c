@@ -275,6 +275,8 @@ int do_link(struct view *v, uint64_t ino, uint64_t parent, const char *name,
 
 	lock_acquire(&v->lock);
 	n = node_find_locked(v, ino);
+	if (n)
+		n = node_current_locked(v, n);
 	r = n ? find_free_locked(v, parent, name, &dir) : -ENOENT;
 	if (r == 0 && node_is_dir(n))
 		r = -EPERM;
@@ -610,9 +612,22 @@ int node_replace(struct view *v, struct node *n, uint64_t staging_id)
 	c->xattrs = TAKE_PTR(n->xattrs);
 	while (n->names)
 		name_repoint_locked(v, n->names, c);
+	n->file->successor = c->ino;
 	node_dirty_locked(v, c);
 	unlinked_locked(v, n);
 	lock_release(&v->lock);
 	invalidation_send(v->mount, inv);
 	return -ESTALE;
+}
+
+struct node *node_current_locked(struct view *v, struct node *n)
+{
+	while (n->file && n->file->successor != 0) {
+		struct node *next = node_find_locked(v, n->file->successor);
+
+		if (!next)
+			break;
+		n = next;
+	}
+	return n;
 }

@@ -57,6 +57,15 @@ int do_readlink(struct view *v, uint64_t ino, char *buf, size_t size);
  * holds n->file->io and a pin.
  */
 int node_replace(struct view *v, struct node *n, uint64_t staging_id);
+/*
+ * The node that has the names of @n now; @n itself if it has not been replaced
+ * or if that one is gone. The notification that makes the kernel forget @n's
+ * names waits for their directory, so until then, and by a descriptor for as
+ * long as that is open, requests for the file come to @n: attributes and links
+ * go to its successor as well or instead. What is about its bytes is -ESTALE,
+ * upon which the kernel looks the name up again.
+ */
+struct node *node_current_locked(struct view *v, struct node *n);
 
 /* Removes a name and, below it, everything. For recovery. */
 void remove_tree_locked(struct view *v, struct name *nm);

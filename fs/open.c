@@ -178,7 +178,11 @@ int do_open(struct view *v, uint64_t ino, int flags, struct opened *ret_opened)
 	r = view_pin_file(v, ino, &n);
 	if (r < 0)
 		return r;
-	r = open_pinned(v, n, flags, ret_opened);
+	/* Another name, which the kernel has not been told of yet, still leads
+	 * here: what it would write would be nobody's, what it would read is
+	 * old. */
+	r = n->file->successor != 0 ? -ESTALE
+				    : open_pinned(v, n, flags, ret_opened);
 	view_unpin_file(v, n);
 	return r;
 }

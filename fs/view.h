@@ -104,6 +104,9 @@ struct file {
 	/* io: the backing file as it was when it was last synced */
 	struct timespec synced_ctime;
 	uint64_t synced_size;
+	/* Written under io and view.lock, read under either: the number of the
+	 * node that has got all names of this one, or 0. See namei.h. */
+	uint64_t successor;
 	struct node *node;
 	struct list lru; /* view.lock: in view.lru while fd >= 0 */
 };

@@ -8,7 +8,9 @@
 #include "tests/fuse/posix_model.h"
 
 #include <linux/falloc.h>
+#include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -272,6 +274,68 @@ TEST(settled_changed_in_every_way, NEEDS_SETTLE)
 		for (int i = 0; i < KINDS; i++)
 			by_pwrite(&models[c][i]);
 		twins_are_whole(c);
+	}
+}
+
+/* Keeps the directory locked for most of the time, until it is killed or the
+ * test ends. */
+static pid_t make_names(const char *dir, int who)
+{
+	pid_t pid = OK(fork());
+	char path[64];
+
+	if (pid != 0)
+		return pid;
+	OK(prctl(PR_SET_PDEATHSIG, SIGKILL));
+	(void)snprintf(path, sizeof(path), "%s/busy%d", dir, who);
+	for (;;) {
+		int fd = open(path, O_WRONLY | O_CREAT, 0644);
+
+		if (fd < 0 || close(fd) < 0 || unlink(path) < 0)
+			_exit(1);
+	}
+}
+
+/* A writer beside a reader gives both names another inode: whoever comes by
+ * the second name right then must not write to the first one's old bytes. */
+TEST(settled_written_by_the_other_name, NEEDS_SETTLE)
+{
+	enum { N = 40 };
+	static struct model m[N];
+	pid_t busy[3];
+	char other[96];
+	int rd, fd;
+
+	OK(mkdir("deps", 0755));
+	OK(mkdir("other", 0755));
+	for (int i = 0; i < N; i++) {
+		(void)snprintf(other, sizeof(other), "deps/libo%d-%016x.rlib",
+			       i, i);
+		model_init(&m[i], other, 100000, (uint64_t)i + 1);
+		(void)snprintf(other, sizeof(other), "other/%d", i);
+		OK(link(m[i].path, other));
+	}
+	wait_until_hashed();
+	for (int i = 0; i < 3; i++)
+		busy[i] = make_names("other", i);
+	for (int i = 0; i < N; i++) {
+		(void)snprintf(other, sizeof(other), "other/%d", i);
+		EQ(st_of(other).st_nlink, 2);
+		rd = OK(open(m[i].path, O_RDONLY));
+		model_check(&m[i], rd);
+		fd = OK(open(m[i].path, O_WRONLY));
+		OK(close(rd));
+		OK(close(fd));
+		fd = OK(open(other, O_WRONLY));
+		model_pwrite(&m[i], fd, 0, 9);
+		OK(close(fd));
+		OK(chmod(other, 0600));
+		model_check_path(&m[i]);
+		EQ(st_of(m[i].path).st_mode & 07777, 0600);
+	}
+	for (int i = 0; i < 3; i++) {
+		OK(kill(busy[i], SIGKILL));
+		OK(waitpid(busy[i], NULL, 0));
 	}
 }
 

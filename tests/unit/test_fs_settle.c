@@ -195,6 +195,50 @@ static void replaced_with_a_second_name(void **state)
 	check_file();
 }
 
+/* Until the notifier has run, the kernel still knows the old node by its other
+ * names: nothing that is asked of it may be lost with it. */
+static void asked_of_the_replaced_one(void **state)
+{
+	struct stat st = { .st_mode = 0600, .st_mtim.tv_sec = 1000 };
+	struct handle *h;
+	struct opened o;
+	struct entry e;
+	uint64_t old;
+	char x;
+
+	(void)state;
+	make_file();
+	assert_int_equal(do_lookup(v, lookup("debug/deps"), NAME, &e), 0);
+	assert_int_equal(do_setxattr(v, ino, "user.a", "1", 1, 0), 0);
+	settle_now();
+	h = open_passthrough();
+	old = ino;
+	replace();
+	do_release(h);
+
+	assert_int_equal(do_open(v, old, O_WRONLY, &o), -ESTALE);
+	assert_int_equal(do_open(v, old, O_RDONLY, &o), -ESTALE);
+	assert_int_equal(do_setattr(v, old, SET_SIZE, &st, &e), -ESTALE);
+	assert_int_equal(do_setattr(v, old, SET_MODE | SET_MTIME, &st, &e), 0);
+	assert_int_equal(e.st.st_ino, old);
+	assert_int_equal(e.st.st_mtim.tv_sec, 1000);
+	assert_int_equal(do_getxattr(v, old, "user.a", &x, 1), 1);
+	assert_int_equal(do_setxattr(v, old, "user.b", "2", 1, 0), 0);
+	assert_int_equal(do_link(v, old, VIEW_ROOT_INO, "other", &e), 0);
+	assert_int_equal(e.st.st_ino, ino);
+	do_forget(v, ino, 1);
+	do_forget(v, old, 1);
+
+	assert_int_equal(do_getattr(v, ino, &e), 0);
+	assert_int_equal(e.st.st_mode & 07777, 0600);
+	assert_int_equal(e.st.st_mtim.tv_sec, 1000);
+	assert_int_equal(e.st.st_nlink, 2);
+	assert_int_equal(do_getxattr(v, ino, "user.b", &x, 1), 1);
+	assert_int_equal(x, '2');
+	check_file();
+	check_store();
+}
+
 /* --- between its hash and its name ------------------------------------------ */
 
 static bool write_at_sync;
@@ -608,6 +652,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(replaced_before_the_commit,
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(replaced_with_a_second_name,
+						setup, teardown),
+		cmocka_unit_test_setup_teardown(asked_of_the_replaced_one,
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(written_while_it_is_hashed,
 						setup, teardown),
