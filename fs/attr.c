@@ -13,6 +13,7 @@
 #include "fs/content.h"
 #include "fs/file.h"
 #include "fs/hot.h"
+#include "fs/replace.h"
 #include "store/base/time.h"
 
 /* Linux's own limits are 64 KiB a value and a list; ext4 holds far less. */

@@ -12,7 +12,7 @@
 #include "fs/file.h"
 #include "fs/flush.h"
 #include "fs/hot.h"
-#include "fs/namei.h"
+#include "fs/replace.h"
 #include "fs/view.h"
 #include "store/base/broken.h"
 #include "store/base/io.h"

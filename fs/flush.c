@@ -5,12 +5,14 @@
 #include "fs/flush.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <string.h>
 
 #include "fs/hot.h"
 #include "fs/log.h"
 #include "fs/mount.h"
+#include "fs/replace.h"
 #include "fs/settle.h"
 #include "fs/view.h"
 #include "store/base/broken.h"
@@ -269,6 +271,50 @@ static int commit(struct view *v, uint64_t next_ino)
 	return views_commit(v->store, v->id, &v->pending, &state);
 }
 
+/*
+ * The batch without the row that was refused, and with all that has changed
+ * since. Unless its file has changed, too, it is lost without its blob: it
+ * goes, so that cargo makes it again.
+ */
+static int take_batch_without_refused(struct view *v, uint64_t *ret_next_ino,
+				      int *ret_lost)
+{
+	uint64_t ino = v->pending.refused;
+	struct node *n;
+	bool lost;
+	int r;
+
+	batch_take_back_node(&v->pending, ino);
+	lock_acquire(&v->lock);
+	n = node_find_locked(v, ino);
+	lost = n && !(n->flags & NF_DIRTY);
+	if (lost)
+		node_lose_locked(v, n);
+	r = take_batch_locked(v);
+	*ret_next_ino = v->next_ino;
+	lock_release(&v->lock);
+	if (lost) {
+		log_error("view %u: file %" PRIu64 " is lost: no blob", v->id,
+			  ino);
+		*ret_lost = -EIO;
+	}
+	return r;
+}
+
+/* One file that cannot be committed does not hold up all others. *ret_lost:
+ * -EIO if there was one; who waits for a commit may have waited for it. */
+static int commit_what_can_be(struct view *v, uint64_t next_ino, int *ret_lost)
+{
+	int r;
+
+	while ((r = commit(v, next_ino)) < 0 && v->pending.refused != 0) {
+		r = take_batch_without_refused(v, &next_ino, ret_lost);
+		if (r < 0)
+			break;
+	}
+	return r;
+}
+
 static void unlink_orphans(struct view *v, struct inos *orphans)
 {
 	for (size_t i = 0; i < orphans->count; i++)
@@ -300,7 +346,7 @@ int flush_now(struct view *v)
 {
 	struct inos orphans;
 	uint64_t next_ino, seq;
-	int r;
+	int r, lost = 0;
 
 	look_at_hot(v);
 	lock_acquire(&v->lock);
@@ -319,20 +365,20 @@ int flush_now(struct view *v)
 
 	unlink_orphans(v, &orphans);
 	if (r == 0)
-		r = commit(v, next_ino);
+		r = commit_what_can_be(v, next_ino, &lost);
 
 	lock_acquire(&v->lock);
 	if (r == 0)
 		committed_locked(v);
 	if (v->root->nlink > 0)
 		report(v, r);
-	v->flush_error = r;
+	v->flush_error = r < 0 ? r : lost;
 	v->done_seq = seq;
 	cond_broadcast(&v->flushed);
 	lock_release(&v->lock);
 	if (r == 0)
 		settle_captured(v);
-	return r;
+	return r < 0 ? r : lost;
 }
 
 /* --- the thread -------------------------------------------------------- */

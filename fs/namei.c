@@ -11,7 +11,7 @@
 
 #include "fs/cargo/layout.h"
 #include "fs/hot.h"
-#include "fs/notify.h"
+#include "fs/replace.h"
 #include "store/base/time.h"
 
 void node_stat_locked(const struct view *v, const struct node *n,
@@ -547,87 +547,4 @@ int do_readlink(struct view *v, uint64_t ino, char *buf, size_t size)
 		memcpy(buf, n->target, n->size + 1);
 	lock_release(&v->lock);
 	return r;
-}
-
-/* --- replacing --------------------------------------------------------- */
-
-static struct node *copy_locked(struct view *v, const struct node *n)
-{
-	struct node *c = node_new_locked(v, 0, n->mode);
-
-	if (!c)
-		return NULL;
-	c->uid = n->uid;
-	c->gid = n->gid;
-	c->nlink = n->nlink;
-	c->atime = n->atime;
-	c->mtime = n->mtime;
-	c->ctime = n->ctime;
-	c->size = n->size;
-	c->flags = n->flags & NF_META;
-	return c;
-}
-
-/* Without memory the file stays, and the next attach removes it. */
-static void give_back_locked(struct view *v, uint64_t staging_id)
-{
-	if (staging_id != 0)
-		(void)inos_add(&v->orphans, staging_id);
-}
-
-/* What @n holds, or a staging file with the same bytes. */
-static void set_content_locked(const struct node *n, struct node *c,
-			       uint64_t staging_id)
-{
-	c->content = n->content;
-	c->digest = n->digest;
-	c->staging_id = n->staging_id;
-	/* A blob that is not committed yet is brought by both rows: whichever
-	 * goes first, or changes its mind, the other's must not be refused.
-	 * Both operations may be repeated. */
-	c->flags |= n->flags & NF_BLOB_NEW;
-	if (staging_id == 0)
-		return;
-	c->content = CONTENT_STAGING;
-	c->staging_id = staging_id;
-	c->blocks = (n->size + 511) / 512; /* until it is looked at */
-}
-
-int node_replace(struct view *v, struct node *n, uint64_t staging_id)
-{
-	struct node *c = NULL;
-	struct invalidation *inv;
-
-	lock_acquire(&v->lock);
-	inv = invalidation_new_locked(v, n);
-	if (inv && n->nlink > 0)
-		c = copy_locked(v, n);
-	if (!c) {
-		give_back_locked(v, staging_id);
-		lock_release(&v->lock);
-		invalidation_free(inv);
-		return inv ? -ESTALE : -ENOMEM;
-	}
-	set_content_locked(n, c, staging_id);
-	c->xattrs = TAKE_PTR(n->xattrs);
-	while (n->names)
-		name_repoint_locked(v, n->names, c);
-	n->file->successor = c->ino;
-	node_dirty_locked(v, c);
-	unlinked_locked(v, n);
-	lock_release(&v->lock);
-	invalidation_send(v->mount, inv);
-	return -ESTALE;
-}
-
-struct node *node_current_locked(struct view *v, struct node *n)
-{
-	while (n->file && n->file->successor != 0) {
-		struct node *next = node_find_locked(v, n->file->successor);
-
-		if (!next)
-			break;
-		n = next;
-	}
-	return n;
 }

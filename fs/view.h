@@ -105,7 +105,7 @@ struct file {
 	struct timespec synced_ctime;
 	uint64_t synced_size;
 	/* Written under io and view.lock, read under either: the number of the
-	 * node that has got all names of this one, or 0. See namei.h. */
+	 * node that has got all names of this one, or 0. See replace.h. */
 	uint64_t successor;
 	struct node *node;
 	struct list lru; /* view.lock: in view.lru while fd >= 0 */

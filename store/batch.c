@@ -133,6 +133,27 @@ int batch_drop_staging(struct batch *b, uint64_t staging_id)
 	return op_end(b, start, 0);
 }
 
+void batch_take_back_node(struct batch *b, uint64_t ino)
+{
+	struct reader rd = reader_of(b->ops.data, b->ops.len);
+	size_t from = 0, to = 0;
+	struct batch_op op;
+
+	while (batch_next(&rd, &op) > 0) {
+		size_t end = b->ops.len - rd.left;
+
+		if (op.kind == OP_PUT_NODE && op.ino == ino) {
+			b->count--;
+		} else {
+			memmove(b->ops.data + to, b->ops.data + from,
+				end - from);
+			to += end - from;
+		}
+		from = end;
+	}
+	b->ops.len = to;
+}
+
 void batch_release(struct batch *b)
 {
 	buf_release(&b->ops);

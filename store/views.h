@@ -78,6 +78,9 @@ int views_load(struct store *st, uint32_t id, const struct view_loader *ld);
 struct batch {
 	struct buf ops; /* grammar in batch.c */
 	size_t count;
+	/* Of the last views_commit(): the node whose blob is not there, which
+	 * is why it failed, or 0. */
+	uint64_t refused;
 };
 
 /*
@@ -103,6 +106,8 @@ int batch_put_blob(struct batch *b, const struct digest *d, uint64_t size,
 		   uint64_t staging_id);
 /* The staging file is unlinked, after the commit. */
 int batch_drop_staging(struct batch *b, uint64_t staging_id);
+/* Takes the node's rows out of the batch, but not its names. */
+void batch_take_back_node(struct batch *b, uint64_t ino);
 void batch_release(struct batch *b);
 
 struct view_state {
@@ -122,7 +127,7 @@ struct view_state {
  * crash between the commit and the unlinking, dropped staging files are left
  * over, and the next attach removes them.
  */
-int views_commit(struct store *st, uint32_t id, const struct batch *b,
+int views_commit(struct store *st, uint32_t id, struct batch *b,
 		 const struct view_state *state);
 
 /* Sets `mounted` to now. */

@@ -37,7 +37,7 @@
 struct commit {
 	struct store *st;
 	uint32_t id;
-	const struct batch *b;
+	struct batch *b;
 	const struct view_state *state;
 	struct view_rec *rec;
 	int64_t now;
@@ -86,6 +86,8 @@ static int put_node(struct commit *c, struct txn *txn,
 	names = rec.content == CONTENT_BLOB;
 	if (!(had && names && digest_equal(&old, &rec.digest))) {
 		r = names ? refs_add(c->st, txn, &rec.digest, c->now) : 0;
+		if (r == -ENOENT || r == -EBADMSG)
+			c->b->refused = op->ino;
 		if (r == 0 && had)
 			r = refs_drop(txn, &old, c->now);
 		if (r < 0)
@@ -285,7 +287,7 @@ static void drop_staging(struct store *st, uint32_t id, const struct batch *b)
 			(void)staging_unlink(st, id, op.target);
 }
 
-int views_commit(struct store *st, uint32_t id, const struct batch *b,
+int views_commit(struct store *st, uint32_t id, struct batch *b,
 		 const struct view_state *state)
 {
 	_cleanup_free_ struct view_rec *rec = malloc(sizeof(*rec));
@@ -301,6 +303,7 @@ int views_commit(struct store *st, uint32_t id, const struct batch *b,
 
 	if (!rec)
 		return -ENOMEM;
+	b->refused = 0;
 	if (broken("commit-order"))
 		drop_staging(st, id, b);
 	r = index_update(store_index(st), do_commit, &c);

@@ -305,7 +305,7 @@ static void drop(struct bench *b)
 static void commit_empty(struct bench *b)
 {
 	const struct view_state state = { .next_ino = 2 };
-	const struct batch batch = { .count = 0 };
+	struct batch batch = { .count = 0 };
 
 	check(views_commit(b->st, b->view, &batch, &state), "commit");
 }

@@ -184,7 +184,7 @@ static UNUSED uint64_t stage_blob(struct place *p, const char *bytes,
 	return id;
 }
 
-static UNUSED int commit(struct place *p, const struct batch *b)
+static UNUSED int commit(struct place *p, struct batch *b)
 {
 	const struct view_state state = { .next_ino = p->next };
 

@@ -239,6 +239,34 @@ static void asked_of_the_replaced_one(void **state)
 	check_store();
 }
 
+/* A row that the index refuses, for whatever reason, is the end of its file
+ * but not of all commits. */
+static void one_row_is_refused(void **state)
+{
+	struct handle *h;
+	struct node *n;
+	struct entry e;
+
+	(void)state;
+	make_file();
+	settle_now();
+	assert_true(is_shared());
+	h = open_file(O_RDONLY);
+	n = node_find_locked(v, ino);
+	n->flags &= ~(unsigned)NF_BLOB_NEW; /* nothing brings the blob */
+	assert_int_equal(do_mknod(v, VIEW_ROOT_INO, "other", S_IFREG | 0644,
+				  (struct caller){ 0 }, &e),
+			 0);
+	do_forget(v, e.st.st_ino, 1);
+	assert_int_equal(flush_now(v), -EIO);
+	assert_true(lookup("debug/deps/" NAME) == 0);
+	check_reader(h, 'a');
+	assert_int_equal(flush_now(v), 0);
+	check_store();
+	assert_true(lookup("debug/deps/" NAME) == 0);
+	assert_true(lookup("other") != 0);
+}
+
 /* --- between its hash and its name ------------------------------------------ */
 
 static bool write_at_sync;
@@ -655,6 +683,8 @@ int main(void)
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(asked_of_the_replaced_one,
 						setup, teardown),
+		cmocka_unit_test_setup_teardown(one_row_is_refused, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(written_while_it_is_hashed,
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(
