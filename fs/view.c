@@ -522,17 +522,6 @@ void view_unpin_file(struct view *v, struct node *n)
  * ahead of a stamp given just after, and then an edit looks older than the
  * artifact. Kernels since 6.13 order all stamps of all filesystems.
  */
-int64_t nsec_of(struct timespec t)
-{
-	bool before = t.tv_sec < 0; /* then the rest counts backwards */
-	int64_t nsec, rest = t.tv_nsec - (before ? NSEC_PER_SEC : 0);
-
-	if (__builtin_mul_overflow(t.tv_sec + before, NSEC_PER_SEC, &nsec) ||
-	    __builtin_add_overflow(nsec, rest, &nsec))
-		return before ? INT64_MIN : INT64_MAX;
-	return nsec;
-}
-
 int64_t view_now(struct view *v)
 {
 	struct stat st;

@@ -217,8 +217,6 @@ struct view {
 
 /* Current time as the kernel would stamp a file now: nsec. */
 int64_t view_now(struct view *v);
-/* Before or after the range of an int64_t, the years 1678 to 2261: its end. */
-int64_t nsec_of(struct timespec t);
 
 static inline void view_count(struct view *v, enum counter c, uint64_t n)
 {

@@ -3,6 +3,7 @@
 #ifndef BASE_TIME_H
 #define BASE_TIME_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <time.h>
 
@@ -11,11 +12,13 @@
 /* The range of an int64_t, to which it is cut: the years 1678 to 2261. */
 static inline int64_t nsec_of(struct timespec t)
 {
-	if (t.tv_sec > INT64_MAX / NSEC_PER_SEC - 1)
-		return INT64_MAX;
-	if (t.tv_sec < INT64_MIN / NSEC_PER_SEC + 1)
-		return INT64_MIN;
-	return t.tv_sec * NSEC_PER_SEC + t.tv_nsec;
+	bool before = t.tv_sec < 0; /* then the rest counts backwards */
+	int64_t nsec, rest = t.tv_nsec - (before ? NSEC_PER_SEC : 0);
+
+	if (__builtin_mul_overflow(t.tv_sec + before, NSEC_PER_SEC, &nsec) ||
+	    __builtin_add_overflow(nsec, rest, &nsec))
+		return before ? INT64_MIN : INT64_MAX;
+	return nsec;
 }
 
 static inline struct timespec timespec_of(int64_t nsec)

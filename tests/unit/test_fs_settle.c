@@ -566,6 +566,7 @@ static void written_and_committed_during_a_round(void **state)
 	check_file();
 	check_store();
 	check_file();
+}
 
 /* --- committed while it is opened ------------------------------------------- */
 
