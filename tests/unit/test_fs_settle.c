@@ -388,10 +388,10 @@ static void a_round_that_is_not_synced_is_tried_again(void **state)
 
 	(void)state;
 	make_many(inos);
-	fail_sync = true;
+	__atomic_store_n(&fail_sync, true, __ATOMIC_RELEASE);
 	wait_shared(inos, MANY);
-	assert_false(fail_sync);
-	assert_true(syncs >= 2);
+	assert_false(__atomic_load_n(&fail_sync, __ATOMIC_ACQUIRE));
+	assert_true(__atomic_load_n(&syncs, __ATOMIC_RELAXED) >= 2);
 	check_store();
 }
 
