@@ -24,7 +24,7 @@ units() {
 		copy-on-write      fs_settle     a_shared_file_is_copied
 		damaged-count      commit        a_damaged_count_frees_nothing
 		dropped-view       commit        a_dropped_view_takes_no_batch
-		flux-mark          fs_crash      after_a_kill
+		flux-mark          fs_settle     committed_while_it_is_opened
 		flux-recovery      fs_crash      after_a_kill
 		fsync-commit       fs_crash      after_a_kill
 		fsync-data         fs_crash      after_a_power_cut

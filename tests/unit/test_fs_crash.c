@@ -11,10 +11,9 @@
  * was written to a file since its last fdatasync is lost. Which files that are
  * is seen where the calls are made (interposed below), not asked of the view.
  *
- * Red when broken: "truncate-in-place", "flux-mark", "flux-recovery",
- * "fsync-commit" (after_a_kill); "unsynced-mark",
- * "unsynced-recovery", "fsync-data" (after_a_power_cut); "sync-recheck"
- * (written_while_all_is_synced).
+ * Red when broken: "truncate-in-place", "flux-recovery", "fsync-commit"
+ * (after_a_kill); "unsynced-mark", "unsynced-recovery", "fsync-data"
+ * (after_a_power_cut); "sync-recheck" (written_while_all_is_synced).
  */
 #include "config.h"
 
