@@ -31,29 +31,39 @@ enum run_status {
 };
 
 /* How long to wait for another `run` that is mounting the same view. */
-#define BUSY_TRIES 50
+#define BUSY_TRIES 300
 #define BUSY_NSEC 100000000L
+
+static bool is_mounted(const struct mount_job *job)
+{
+	struct mount_info info;
+
+	if (mount_find(job->mountpoint, &info) < 0)
+		return false;
+	mount_info_release(&info);
+	return true;
+}
 
 /*
  * Two commands that start together both find nothing mounted, and the one that
- * comes second finds the view's lease taken: then it waits for the first.
+ * comes second finds the view's lease taken, or the view in its way: then it
+ * waits for the first.
  */
 static int mount_or_wait(struct mount_job *job)
 {
 	const struct timespec pause = { .tv_nsec = BUSY_NSEC };
 	char message[SESSION_MESSAGE_MAX];
-	struct mount_info info;
 	int r = mount_device_check();
 
 	if (r < 0)
 		return r;
 	r = mount_try(job, message);
+	if (r < 0 && is_mounted(job))
+		return 0;
 	for (int i = 0; r == -EBUSY && i < BUSY_TRIES; i++) {
 		(void)nanosleep(&pause, NULL);
-		if (mount_find(job->mountpoint, &info) == 0) {
-			mount_info_release(&info);
+		if (is_mounted(job))
 			return 0;
-		}
 	}
 	say_lines(message);
 	return r;
@@ -72,6 +82,9 @@ static int ensure_mounted(struct mount_job *job)
 	}
 	if (r < 0 || place == PLACE_OURS)
 		return r;
+	/* Another has mounted it since, and what was found is the view's. */
+	if (place == PLACE_FULL && is_mounted(job))
+		return 0;
 	if (place == PLACE_FULL) {
 		say("'%s' is not empty; 'targetfs mount --import %s' takes its "
 		    "files over into a view",
