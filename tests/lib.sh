@@ -291,7 +291,7 @@ modes_here() {
 }
 
 mode_options() {
-	case $MODE in
+	case ${MODE%%,*} in # "neither,tmpfs" is a script's own affair
 	nouring) echo nouring ;;
 	nopassthrough) echo nopassthrough ;;
 	neither) echo nouring,nopassthrough ;;
