@@ -242,7 +242,7 @@ stopped_at_sync() {
 	[ "$3" != 1 ] || says "$2: says that nothing is lost" "nothing is lost"
 	check "$2: it was that sync" grep -q "fsync" "$W/strace"
 	same "$2: the old tree is complete" "$(echo "$ws"/target.import-*)" "$W/list" --extents
-	kill -9 "$(daemon_pid "$ws/target")"
+	kill_view "$ws/target"
 	for ((i = 0; i < 200; i++)); do
 		stat -f "$ws/target" >"$W/log" 2>&1 || break
 		sleep 0.02
