@@ -539,8 +539,15 @@ mount_injected() {
 	is_view "$MNT" && MOUNTS+=("$MNT")
 }
 
+# strace may wait for ever for a thread of a process that has ended.
 inject_end() {
+	local i
 	kill "$STRACE" 2>/dev/null
+	for ((i = 0; i < 100; i++)); do
+		kill -0 "$STRACE" 2>/dev/null || break
+		sleep 0.05
+	done
+	kill -9 "$STRACE" 2>/dev/null
 	wait "$STRACE" 2>/dev/null
 }
 
