@@ -100,7 +100,7 @@ workspace() {
 	# The registry's name in a lock file is taken from a published one.
 	read -ra nvs < <(list projects.list)
 	registry=$(tar -xOzf "$(fetch "${nvs[@]}")" --wildcards '*/Cargo.lock' |
-		grep -m1 -o '"registry+[^"]*"')
+		sed -n 's/^source = \("registry+[^"]*"\)$/\1/p' | sort -u)
 	sed "/SPDX/d; s|@REGISTRY@|$registry|" "$here/ws-Cargo.lock" >Cargo.lock
 	cargo fetch --locked -q
 	begin_repository base
