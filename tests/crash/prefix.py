@@ -226,6 +226,14 @@ def observed(top):
     return out
 
 
+def difference(got, want):
+    same = next((i for i in range(min(len(got), len(want)))
+                 if got[i] != want[i]), min(len(got), len(want)))
+    text = "%d bytes, not %d, equal up to %d" % (len(got), len(want), same)
+    zeros = len(got) - same - len(got[same:].lstrip(b"\0"))
+    return text + (", then %d zeros" % zeros if zeros > 8 else "")
+
+
 def compare(model, last, k, found, drops):
     """What keeps this prefix from being what was found: a list."""
     why = []
@@ -237,10 +245,8 @@ def compare(model, last, k, found, drops):
         want = model.files[model.names[name]]
         if got != want and not (model.names[name] in flux and
                                 not name.startswith("debug/")):
-            same = next((i for i in range(min(len(got), len(want)))
-                         if got[i] != want[i]), min(len(got), len(want)))
-            why.append("%s has %d bytes, not %d, equal up to %d%s" % (
-                name, len(got), len(want), same,
+            why.append("%s (file %d) has %s%s" % (
+                name, model.names[name], difference(got, want),
                 ", in flux" if model.names[name] in flux else ""))
     for name, number in model.names.items():
         if name not in found and number not in flux:
@@ -277,10 +283,13 @@ def check(seed, top, counter, drops):
         if k < made:
             model.step(calls[k])
     print("%d calls made, %d synced; the view is no prefix" % (made, synced))
-    k = min(why, key=lambda k: len(why[k]))
-    print("the nearest is call %d, %r; but:" % (k, calls[k - 1:k]))
-    for reason in why[k][:10]:
-        print("  " + reason)
+    print("the nearest are:")
+    best, before = min(len(w) for w in why.values()), None
+    for k in sorted(why):
+        if len(why[k]) == best and why[k] != before:
+            print("call %d, %r; but:" % (k, calls[k - 1:k]))
+            print("  " + "\n  ".join(why[k][:10]))
+            before = why[k]
     return 1
 
 
