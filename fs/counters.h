@@ -58,6 +58,7 @@ enum feature {
 	FEATURE_PASSTHROUGH = 1 << 0,
 	FEATURE_URING = 1 << 1,
 	FEATURE_BLOBS_READONLY = 1 << 2, /* blobs opened behind a ro mount */
+	FEATURE_FAST_WAKE = 1 << 3,	 /* see latency.h */
 };
 
 #endif

@@ -12,6 +12,7 @@
 
 #include "fs/counters.h"
 #include "fs/fuse.h"
+#include "fs/latency.h"
 #include "fs/privilege.h"
 #include "fs/session.h"
 
@@ -43,7 +44,7 @@ static bool file_begins_with(const char *path, const char *s)
 
 unsigned session_features_built(void)
 {
-	unsigned f = 0;
+	unsigned f = FEATURE_FAST_WAKE;
 
 #ifdef HAVE_FUSE_PASSTHROUGH
 	f |= FEATURE_PASSTHROUGH;
@@ -69,6 +70,8 @@ unsigned features_here(bool nopassthrough, bool nouring)
 	if (nouring || !kernel_is_at_least(6, 14) ||
 	    !file_begins_with(URING_SWITCH, "Y"))
 		f &= ~(unsigned)FEATURE_URING;
+	if (!latency_is_here())
+		f &= ~(unsigned)FEATURE_FAST_WAKE;
 	return f;
 }
 

@@ -16,6 +16,7 @@
 
 struct fuse_session;
 struct host;
+struct latency;
 
 struct mount {
 	/* set before the first request, taken away under lock (session.c) */
@@ -35,6 +36,7 @@ struct mount {
 	struct worker_pool *notifier;
 	struct flusher *flusher;
 	struct settler *settler;
+	struct latency *latency; /* NULL: without */
 
 	size_t fds; /* atomic: of them, those of all views together */
 	/* atomic: a sync of the store's filesystem has failed. Which file's

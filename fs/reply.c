@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "fs/handover.h"
+#include "fs/latency.h"
 
 struct view *mount_view(struct mount *m, uint64_t nodeid)
 {
@@ -36,10 +37,11 @@ void request_begins(void)
 
 struct view *request_view(fuse_req_t req, fuse_ino_t nodeid, enum counter c)
 {
-	struct view *v = mount_view(fuse_req_userdata(req), nodeid);
+	struct mount *m = fuse_req_userdata(req);
+	struct view *v = mount_view(m, nodeid);
 
 	request_begins();
-
+	latency_request(m->latency);
 	if (v)
 		view_count(v, c, 1);
 	else

@@ -29,6 +29,7 @@
 #include "fs/fuse.h"
 #include "fs/host.h"
 #include "fs/hot.h"
+#include "fs/latency.h"
 #include "fs/log.h"
 #include "fs/mount.h"
 #include "fs/ops.h"
@@ -220,6 +221,8 @@ static int start_threads(struct mount *m)
 {
 	int r = worker_pool_new(WORKERS, &m->workers);
 
+	if (r == 0 && m->features & FEATURE_FAST_WAKE)
+		r = latency_start(&m->latency);
 	if (r == 0)
 		r = worker_pool_new(1, &m->notifier);
 	if (r == 0)
@@ -255,6 +258,8 @@ static int open_all(struct start *s)
 				    s->opts->nouring);
 	if (store_blobs_ro_fd(m->store) != store_blobs_fd(m->store))
 		m->features |= FEATURE_BLOBS_READONLY;
+	if (s->opts->nofastwake)
+		m->features &= ~(unsigned)FEATURE_FAST_WAKE;
 	m->passthrough = m->features & FEATURE_PASSTHROUGH;
 	m->uring = m->features & FEATURE_URING;
 	r = start_threads(m);
@@ -265,6 +270,7 @@ static void close_all(struct mount *m)
 {
 	worker_pool_free(m->workers);
 	worker_pool_free(m->notifier);
+	latency_stop(m->latency);
 	/* The flusher feeds the settler; from here on this thread flushes. */
 	flusher_stop(m->flusher);
 	m->flusher = NULL;

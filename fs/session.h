@@ -23,9 +23,9 @@ struct session_opts {
 	const char *mountpoint; /* absolute, real path of a directory */
 	bool host;
 	bool foreground;
-	bool nopassthrough, nouring; /* -o nopassthrough, -o nouring */
-	bool allow_other;	     /* also set for root by default */
-	const char *log_path;	     /* NULL: STORE/log; "-": stderr */
+	bool nopassthrough, nouring, nofastwake; /* -o of that name */
+	bool allow_other;     /* also set for root by default */
+	const char *log_path; /* NULL: STORE/log; "-": stderr */
 };
 
 #define SESSION_MESSAGE_MAX 1024

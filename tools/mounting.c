@@ -44,6 +44,7 @@ static int set_option(struct session_opts *opts, const char *name, size_t len)
 	} known[] = {
 		{ "nopassthrough", &opts->nopassthrough, true },
 		{ "nouring", &opts->nouring, true },
+		{ "nofastwake", &opts->nofastwake, true },
 		{ "allow_other", &opts->allow_other, true },
 		{ "noallow_other", &opts->allow_other, false },
 	};
@@ -65,8 +66,8 @@ int mount_job_options(struct mount_job *job, const char *list)
 
 		if (len > 0 && set_option(&job->opts, list, len) < 0) {
 			say("unknown option '-o %.*s'; known are: "
-			    "nopassthrough, nouring, allow_other, "
-			    "noallow_other",
+			    "nopassthrough, nouring, nofastwake, "
+			    "allow_other, noallow_other",
 			    (int)len, list);
 			return -EINVAL;
 		}

@@ -84,7 +84,7 @@ test_wrong_places() {
 	says "says what to do" "name an empty or a new directory"
 	gives 2 "an unknown option of -o" mount -o nouring,fast "$ws/t"
 	says "is named" "'-o fast'"
-	says "with those there are" "nopassthrough, nouring, allow_other, noallow_other"
+	says "with those there are" "nopassthrough, nouring, nofastwake, allow_other, noallow_other"
 	[ ! -e "$ws/t" ]
 	is $? 0 "none of them made the directory"
 	gives 1 "umount of what is not mounted" umount "$ws/full"
@@ -98,7 +98,7 @@ test_wrong_places() {
 test_options() {
 	local ws=$W/options o
 	mkdir -p "$ws"
-	for o in nopassthrough nouring nopassthrough,nouring noallow_other ,nouring,; do
+	for o in nopassthrough nouring nofastwake nopassthrough,nouring noallow_other ,nouring,; do
 		gives 0 "mount -o $o" mount -o "$o" "$ws/target"
 		check "-o $o works" sh -c \
 			"echo $o >'$ws/target/f' && grep -q $o '$ws/target/f'"
