@@ -265,20 +265,39 @@ int view_attach(struct mount *m, const struct view_rec *rec, uint64_t slot,
 	return 0;
 }
 
-static void forget_handles(struct node *n)
-{
-	n->handles = 0;
-	if (n->file)
-		n->file->cached = n->file->passthrough = n->file->writers = 0;
-}
-
-void view_quiesce(struct view *v)
+/* The numbers of all that is open. Without memory some are left out: they are
+ * in use for ever, and the next mount settles them. */
+static void list_open(struct view *v, struct inos *ret_open)
 {
 	lock_acquire(&v->lock);
 	for (size_t i = 0; i <= v->nodes.mask; i++)
 		for (struct node *n = v->nodes.slot[i]; n; n = n->hash_next)
-			forget_handles(n);
+			if (n->handles > 0)
+				(void)inos_add(ret_open, n->ino);
 	lock_release(&v->lock);
+}
+
+static void forget_handles(struct view *v, uint64_t ino)
+{
+	struct node *n;
+
+	if (view_pin_file(v, ino, &n) < 0)
+		return;
+	lock_acquire(&v->lock);
+	n->handles = 0;
+	n->file->cached = n->file->passthrough = n->file->writers = 0;
+	lock_release(&v->lock);
+	view_unpin_file(v, n);
+}
+
+void view_quiesce(struct view *v)
+{
+	struct inos open = { 0 };
+
+	list_open(v, &open);
+	for (size_t i = 0; i < open.count; i++)
+		forget_handles(v, open.ino[i]);
+	free(open.ino);
 	(void)flush_wait(v);
 }
 
