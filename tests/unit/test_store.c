@@ -205,6 +205,7 @@ static void many_processes_create_one(void **state)
 	pid_t pids[6];
 	struct place p;
 	char ws[32];
+	int r;
 
 	(void)state;
 	enter(&p);
@@ -213,9 +214,12 @@ static void many_processes_create_one(void **state)
 		if (pids[i])
 			continue;
 		(void)snprintf(ws, sizeof(ws), "/work/%d", i);
-		if (store_open(p.path, STORE_CREATE, &p.st) < 0)
-			_exit(1);
-		_exit(views_obtain(p.st, 0, ws, 0, 0, 0755, &rec) < 0);
+		r = store_open(p.path, STORE_CREATE, &p.st);
+		if (r == 0)
+			r = views_obtain(p.st, 0, ws, 0, 0, 0755, &rec);
+		if (r < 0)
+			print_error("process %d: %s\n", i, strerror(-r));
+		_exit(r < 0);
 	}
 	for (int i = 0; i < 6; i++)
 		assert_int_equal(wait_for(pids[i]), 0);
