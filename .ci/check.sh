@@ -34,10 +34,9 @@ slow_below_sanitizers="
 	tests/cargo/same-bytes.sh tests/cargo/sharing.sh tests/crash/kill9.sh
 	tests/crash/powercut.sh tests/oracle/oracle.sh tests/oracle/selftest.sh
 	tests/suites/fio.sh"
-# Always left out below ThreadSanitizer. faults.sh: strace waits for ever for the
-# sanitizer's own thread. test_store: six processes that make one store at once
-# failed in 1 of 12 runs on a busy machine, for a reason yet to be found.
-not_below_tsan="tests/crash/faults.sh tests/unit/test_store"
+# Always left out below ThreadSanitizer: strace waits for ever for the
+# sanitizer's own thread.
+not_below_tsan="tests/crash/faults.sh"
 
 # test_variant NAME [MAKE-ARG...]: make check, its TAP results added to the sums.
 test_variant() {

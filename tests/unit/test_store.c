@@ -199,34 +199,47 @@ static void readonly(void **state)
 	leave(&p);
 }
 
-static void many_processes_create_one(void **state)
+static void create_by_six_processes(const char *path)
 {
 	struct view_rec rec;
+	struct store *st;
 	pid_t pids[6];
-	struct place p;
 	char ws[32];
 	int r;
 
-	(void)state;
-	enter(&p);
 	for (int i = 0; i < 6; i++) {
 		pids[i] = fork_child();
 		if (pids[i])
 			continue;
 		(void)snprintf(ws, sizeof(ws), "/work/%d", i);
-		r = store_open(p.path, STORE_CREATE, &p.st);
+		r = store_open(path, STORE_CREATE, &st);
 		if (r == 0)
-			r = views_obtain(p.st, 0, ws, 0, 0, 0755, &rec);
+			r = views_obtain(st, 0, ws, 0, 0, 0755, &rec);
 		if (r < 0)
 			print_error("process %d: %s\n", i, strerror(-r));
 		_exit(r < 0);
 	}
 	for (int i = 0; i < 6; i++)
 		assert_int_equal(wait_for(pids[i]), 0);
-	OK(store_open(p.path, 0, &p.st));
+	OK(store_open(path, 0, &st));
 	for (int i = 0; i < 6; i++) {
 		(void)snprintf(ws, sizeof(ws), "/work/%d", i);
-		OK(views_find(p.st, 0, ws, &rec));
+		OK(views_find(st, 0, ws, &rec));
+	}
+	(void)store_close(st);
+}
+
+static void many_processes_create_one(void **state)
+{
+	struct place p;
+
+	(void)state;
+	enter(&p);
+	for (int i = 0; i < 10; i++) {
+		char path[96];
+
+		(void)snprintf(path, sizeof(path), "%s.%d", p.path, i);
+		create_by_six_processes(path);
 	}
 	leave(&p);
 }
