@@ -1,29 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The settler; see settle.h. */
+/* The settler: its queue, its rounds and its thread; see settle.h. The steps of
+ * one file are in settle_file.c. */
 #include "config.h"
 
 #include "fs/settle.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <pthread.h>
-#include <sched.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
-#include <time.h>
 
-#include "fs/cargo/layout.h"
-#include "fs/content.h"
 #include "fs/file.h"
-#include "fs/hot.h"
 #include "fs/log.h"
 #include "fs/mount.h"
+#include "fs/settle_file.h"
 #include "fs/sync.h"
 #include "fs/view.h"
-#include "store/base/broken.h"
-#include "store/base/io.h"
 #include "store/base/macros.h"
 #include "store/blob.h"
 
@@ -48,49 +40,19 @@ struct job {
 	int64_t due; /* CLOCK_MONOTONIC msec */
 };
 
-enum todo { TODO_NOTHING, TODO_SYNC, TODO_SHARE };
-
-/* What is being settled, and what it was when it was hashed, to see afterwards
- * that it is still the same. */
-struct candidate {
-	struct job *job;
-	struct view *view;
-	struct node *node; /* pinned */
-	struct settler *settler;
-	enum todo todo;
-	bool named; /* blob_link() has been called */
-	int r;	    /* -EBUSY: in use, try again; else < 0: not to be settled */
-	uint64_t staging_id;
-	uint16_t epoch;
-	int fd;
-	struct stat st;
-	struct digest digest;
-};
-
 struct settler {
 	pthread_t thread;
 	struct store *store;
 	struct lock lock;
 	struct cond wake;
 	/* protected by lock */
-	struct list jobs; /* by due */
-	/* written under lock, atomic: also read without */
-	bool stop;
-	int64_t deadline; /* when stopping: all jobs are due, until then */
-	bool may_idle;	  /* constant */
+	struct list jobs;      /* by due */
+	struct settle_end end; /* written under lock; all jobs are due then */
 	/* the thread's own */
 	int64_t rest; /* until then no round begins */
 	struct candidate round[ROUND_FILES];
 	size_t count;
 };
-
-static int64_t now_msec(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 /* --- the queue --------------------------------------------------------- */
 
@@ -98,7 +60,7 @@ static void enqueue(struct settler *s, struct job *j, int64_t rest)
 {
 	struct list *at;
 
-	j->due = now_msec() + rest;
+	j->due = settle_msec() + rest;
 	lock_acquire(&s->lock);
 	for (at = s->jobs.prev; at != &s->jobs; at = at->prev)
 		if (list_entry(at, struct job, link)->due <= j->due)
@@ -107,29 +69,6 @@ static void enqueue(struct settler *s, struct job *j, int64_t rest)
 	list_add_tail(at->next, &j->link);
 	cond_signal(&s->wake);
 	lock_release(&s->lock);
-}
-
-/* By any of its names: rustc links one file into deps/ and incremental/. */
-static enum todo what_to_do_locked(const struct node *n)
-{
-	enum todo todo = TODO_SYNC;
-	char path[PATH_MAX];
-
-	if (n->content != CONTENT_STAGING || n->nlink == 0 ||
-	    n->flags & (NF_HOT | NF_SYNC_FAILED))
-		return TODO_NOTHING;
-	for (const struct name *nm = n->names; nm; nm = nm->node_next) {
-		struct layout l;
-
-		if (name_path_locked(nm, path, sizeof(path)) < 0)
-			continue;
-		l = layout_classify(path);
-		if (l.kind == LAYOUT_ARTIFACT || l.kind == LAYOUT_META)
-			return TODO_SHARE;
-	}
-	if (todo == TODO_SYNC && n->flags & NF_SYNCED)
-		return TODO_NOTHING;
-	return todo;
 }
 
 void settle_enqueue(struct view *v, struct node *n)
@@ -142,7 +81,7 @@ void settle_enqueue(struct view *v, struct node *n)
 		return;
 	lock_acquire(&v->lock);
 	if (!(n->flags & NF_SETTLING)) {
-		todo = what_to_do_locked(n);
+		todo = settle_todo_locked(n);
 		if (todo != TODO_NOTHING)
 			n->flags |= NF_SETTLING;
 	}
@@ -163,236 +102,6 @@ void settle_enqueue(struct view *v, struct node *n)
 		todo == TODO_SHARE ? REST_SHARE_MSEC : REST_SYNC_MSEC);
 }
 
-/* --- the steps of one file --------------------------------------------- */
-
-/* Only around work that takes none of our locks: whoever waits for one must
- * not wait for a thread that runs when nobody else wants to. A sync waits for
- * the disk, and what it does itself is little. */
-static int set_policy(int policy)
-{
-	struct sched_param param = { 0 };
-
-	return sched_setscheduler(0, policy, &param);
-}
-
-static void be_idle(const struct settler *s, bool idle)
-{
-	if (s->may_idle)
-		(void)set_policy(idle ? SCHED_IDLE : SCHED_OTHER);
-	/* IOPRIO_WHO_PROCESS, class idle or none (linux/ioprio.h) */
-	(void)syscall(SYS_ioprio_set, 1, 0, idle ? 3 << 13 : 0);
-}
-
-/* Without CAP_SYS_NICE a thread may not come back from being idle. One that
- * is not needed any more tries it. */
-static void *try_idle(void *arg)
-{
-	bool *ret_ok = arg;
-
-	*ret_ok = set_policy(SCHED_IDLE) == 0 && set_policy(SCHED_OTHER) == 0;
-	return NULL;
-}
-
-static bool may_idle(void)
-{
-	bool ok = false;
-	pthread_t t;
-
-	if (pthread_create(&t, NULL, try_idle, &ok) == 0)
-		(void)pthread_join(t, NULL);
-	return ok;
-}
-
-/* Asked while idle: no locks. */
-static bool still_wanted(void *arg)
-{
-	const struct candidate *c = arg;
-	struct settler *s = c->settler;
-
-	if (__atomic_load_n(&c->node->epoch, __ATOMIC_RELAXED) != c->epoch)
-		return false;
-	return !__atomic_load_n(&s->stop, __ATOMIC_RELAXED) ||
-	       now_msec() < __atomic_load_n(&s->deadline, __ATOMIC_RELAXED);
-}
-
-/* Needs io. -EBUSY: in use; -ECANCELED: nothing to do any more. */
-static int choose(struct candidate *c)
-{
-	struct node *n = c->node;
-	int r;
-
-	lock_acquire(&c->view->lock);
-	c->todo = what_to_do_locked(n);
-	c->staging_id = n->staging_id;
-	c->epoch = n->epoch;
-	r = c->todo == TODO_NOTHING ? -ECANCELED : 0;
-	if (r == 0 && n->handles > 0)
-		r = -EBUSY;
-	lock_release(&c->view->lock);
-	if (r < 0)
-		return r;
-	r = staging_open(c->view->store, c->view->id, c->staging_id, O_RDONLY,
-			 &c->fd);
-	if (r == 0 && fstat(c->fd, &c->st) < 0)
-		r = -errno;
-	return r;
-}
-
-/* -EBUSY: it was opened to be written meanwhile, or the end has come. */
-static int hash(struct candidate *c)
-{
-	uint64_t len = (uint64_t)c->st.st_size;
-	int r;
-
-	be_idle(c->settler, true);
-	r = digest_of_fd(c->fd, still_wanted, c, &c->digest, &len);
-	be_idle(c->settler, false);
-	if (r == -ECANCELED || (r == 0 && len != (uint64_t)c->st.st_size))
-		return -EBUSY;
-	return r;
-}
-
-/* Needs io, comes back without it. */
-NO_LOCK_ANALYSIS
-static int prepare(struct candidate *c)
-{
-	int r = choose(c);
-
-	lock_release(&c->node->file->io);
-	return r == 0 && c->todo == TODO_SHARE ? hash(c) : r;
-}
-
-/* Its bytes go into the index, with the next commit. */
-static bool is_small(const struct candidate *c)
-{
-	return c->todo == TODO_SHARE && c->st.st_size <= BLOB_INLINE_MAX;
-}
-
-/* Nobody has opened or changed it since choose(). */
-static bool is_untouched(struct candidate *c)
-{
-	const struct node *n = c->node;
-	bool same;
-
-	if (broken("settle-recheck"))
-		return true;
-	lock_acquire(&c->view->lock);
-	same = n->content == CONTENT_STAGING && n->epoch == c->epoch &&
-	       n->staging_id == c->staging_id && n->handles == 0 &&
-	       n->nlink > 0;
-	lock_release(&c->view->lock);
-	return same;
-}
-
-/*
- * Needs io, so that nobody opens the file from here on. A mapping or a handle
- * of the kernel's may still write: then no read lease is granted.
- */
-static int check_same(struct candidate *c)
-{
-	struct stat st;
-
-	if (broken("settle-recheck"))
-		return 0;
-	if (!is_untouched(c) || !hot_try_end(c->view, c->node) ||
-	    fstat(c->fd, &st) < 0)
-		return -EBUSY;
-	if (st.st_size != c->st.st_size ||
-	    st.st_ctim.tv_sec != c->st.st_ctim.tv_sec ||
-	    st.st_ctim.tv_nsec != c->st.st_ctim.tv_nsec)
-		return -EBUSY;
-	return 0;
-}
-
-static void count_shared(struct candidate *c)
-{
-	struct stat st;
-
-	view_count(c->view, COUNTER_SETTLED, 1);
-	view_count(c->view, COUNTER_SETTLED_BYTES, (uint64_t)c->st.st_size);
-	/* Without a second link the blob was another file. */
-	if (fstat(c->fd, &st) == 0 && st.st_nlink == 1) {
-		view_count(c->view, COUNTER_SHARED, 1);
-		view_count(c->view, COUNTER_SHARED_BYTES,
-			   (uint64_t)c->st.st_size);
-	}
-}
-
-static void log_unshared(const struct candidate *c, int r)
-{
-	log_error("cannot share a file of view %u: %s", c->view->id,
-		  strerror(-r));
-}
-
-static void mark_synced(struct candidate *c)
-{
-	lock_acquire(&c->view->lock);
-	node_synced_locked(c->view, c->node);
-	lock_release(&c->view->lock);
-}
-
-/*
- * Once blob_link() has begun, the staging file may be the blob, whatever comes
- * after: content_make_private() sees its second name.
- */
-static int give_name(struct candidate *c, struct blob_names *names)
-{
-	int r;
-
-	c->named = true;
-	r = blob_link(c->view->store, names, c->view->id, c->staging_id, c->fd,
-		      &c->digest, (uint64_t)c->st.st_size);
-	if (r < 0)
-		log_unshared(c, r);
-	return r;
-}
-
-/* Its bytes are durable, where it takes that. */
-static int settle(struct candidate *c, struct blob_names *names)
-{
-	struct lock *io = &c->node->file->io;
-	int r;
-
-	lock_acquire(io);
-	r = check_same(c);
-	if (r == 0 && is_small(c))
-		r = content_load_staging(c->view, c->node);
-	else if (r == 0 && c->todo == TODO_SHARE)
-		r = give_name(c, names);
-	else if (r == 0)
-		mark_synced(c);
-	lock_release(io);
-	return r;
-}
-
-/* Its name is durable, too. Who has opened it for writing since it has the
- * name has got another staging file. */
-static int become_blob(struct candidate *c)
-{
-	struct lock *io = &c->node->file->io;
-	struct view *v = c->view;
-	struct node *n = c->node;
-	int r = 0;
-
-	lock_acquire(io);
-	if (is_untouched(c)) {
-		count_shared(c);
-		file_close(v, n);
-		lock_acquire(&v->lock);
-		n->content = CONTENT_BLOB;
-		n->digest = c->digest;
-		n->flags &=
-			~(unsigned)(NF_STAGING_COMMITTED | NF_FLUX_COMMITTED);
-		n->flags |= NF_BLOB_NEW;
-		node_dirty_locked(v, n);
-		lock_release(&v->lock);
-	} else {
-		r = -EBUSY;
-	}
-	lock_release(io);
-	return r;
-}
-
 /* --- a round ----------------------------------------------------------- */
 
 static bool is_stopping(struct settler *s)
@@ -400,7 +109,7 @@ static bool is_stopping(struct settler *s)
 	bool stop;
 
 	lock_acquire(&s->lock);
-	stop = s->stop;
+	stop = s->end.stop;
 	lock_release(&s->lock);
 	return stop;
 }
@@ -413,7 +122,7 @@ static void add_to_round(struct settler *s, struct job *j)
 	*c = (struct candidate){
 		.job = j,
 		.view = j->view,
-		.settler = s,
+		.end = &s->end,
 		.fd = -1,
 	};
 	r = view_pin_file(j->view, j->ino, &c->node);
@@ -426,20 +135,7 @@ static void add_to_round(struct settler *s, struct job *j)
 		return;
 	}
 	s->count++;
-	c->r = prepare(c);
-}
-
-/* What is on disk is not what was written; see blob_sync_data(). */
-static void bytes_are_lost(struct candidate *c, int r)
-{
-	log_error("a file of view %u did not reach the disk: %s", c->view->id,
-		  strerror(-r));
-	lock_acquire(&c->view->lock);
-	if (c->node->content == CONTENT_STAGING &&
-	    c->node->staging_id == c->staging_id)
-		node_sync_failed_locked(c->view, c->node);
-	lock_release(&c->view->lock);
-	c->r = r;
+	c->r = candidate_prepare(c);
 }
 
 /* Of a round, nobody knows which: all of it is tried again. */
@@ -459,20 +155,20 @@ static void sync_data(struct settler *s)
 	size_t count = 0;
 
 	for (size_t i = 0; i < s->count; i++) {
-		if (s->round[i].r < 0 || is_small(&s->round[i]))
+		if (s->round[i].r < 0 || candidate_is_small(&s->round[i]))
 			continue;
 		of[count] = &s->round[i];
 		fds[count++] = s->round[i].fd;
 	}
 	if (count == 0)
 		return;
-	be_idle(s, true);
+	settle_be_idle(&s->end, true);
 	r = blob_sync_data(s->store, fds, count, errors);
-	be_idle(s, false);
+	settle_be_idle(&s->end, false);
 	r = sync_result(of[0], r);
 	for (size_t i = 0; i < count; i++) {
 		if (errors[i] < 0)
-			bytes_are_lost(of[i], errors[i]);
+			candidate_lost(of[i], errors[i]);
 		else
 			of[i]->r = r;
 	}
@@ -484,15 +180,15 @@ static void sync_names(struct settler *s, struct blob_names *names)
 
 	if (names->count == 0)
 		return;
-	be_idle(s, true);
+	settle_be_idle(&s->end, true);
 	r = blob_sync_names(s->store, names);
-	be_idle(s, false);
+	settle_be_idle(&s->end, false);
 	r = sync_result(&s->round[0], r);
 	for (size_t i = 0; i < s->count; i++) {
 		struct candidate *c = &s->round[i];
 
 		if (c->r == 0 && c->named)
-			c->r = r < 0 ? r : become_blob(c);
+			c->r = r < 0 ? r : candidate_become_blob(c);
 	}
 }
 
@@ -509,7 +205,7 @@ static bool is_done(struct settler *s, struct candidate *c, int64_t *ret_rest)
 	bool again;
 
 	lock_acquire(&c->view->lock);
-	todo = what_to_do_locked(n);
+	todo = settle_todo_locked(n);
 	*ret_rest = todo == TODO_SHARE ? REST_SHARE_MSEC : REST_SYNC_MSEC;
 	/* What failed for a reason of its own waits for its next writer. */
 	again = todo != TODO_NOTHING &&
@@ -549,11 +245,11 @@ static void end_round(struct settler *s)
 	sync_data(s);
 	for (size_t i = 0; i < s->count; i++)
 		if (s->round[i].r == 0)
-			s->round[i].r = settle(&s->round[i], &names);
+			s->round[i].r = candidate_settle(&s->round[i], &names);
 	sync_names(s, &names);
 	for (size_t i = 0; i < s->count; i++)
 		end_candidate(s, &s->round[i]);
-	s->rest = s->count < ROUND_FILES ? now_msec() + REST_ROUND_MSEC : 0;
+	s->rest = s->count < ROUND_FILES ? settle_msec() + REST_ROUND_MSEC : 0;
 	s->count = 0;
 }
 
@@ -562,15 +258,15 @@ static void end_round(struct settler *s)
 /* The first job if it is due, else NULL and how long to wait. */
 static struct job *due_job_locked(struct settler *s, int64_t *ret_wait)
 {
-	int64_t now = now_msec();
+	int64_t now = settle_msec();
 	struct job *j;
 
 	*ret_wait = 60000;
-	if (list_empty(&s->jobs) || (s->stop && now >= s->deadline))
+	if (list_empty(&s->jobs) || (s->end.stop && now >= s->end.deadline))
 		return NULL;
 	j = list_entry(s->jobs.next, struct job, link);
 	*ret_wait = MAX(j->due, s->rest) - now;
-	if (*ret_wait > 0 && !s->stop)
+	if (*ret_wait > 0 && !s->end.stop)
 		return NULL;
 	list_del(&j->link);
 	return j;
@@ -583,7 +279,7 @@ static struct job *next_job(struct settler *s)
 	int64_t wait;
 
 	lock_acquire(&s->lock);
-	while (!(j = due_job_locked(s, &wait)) && !s->stop)
+	while (!(j = due_job_locked(s, &wait)) && !s->end.stop)
 		(void)cond_wait_for(&s->wake, &s->lock, wait * 1000000);
 	lock_release(&s->lock);
 	return j;
@@ -628,7 +324,7 @@ int settler_start(struct mount *m, struct settler **ret_settler)
 		return -ENOMEM;
 	s->store = m->store;
 	list_init(&s->jobs);
-	s->may_idle = may_idle();
+	s->end.may_idle = settle_may_idle();
 	r = lock_init(&s->lock);
 	if (r == 0)
 		r = cond_init(&s->wake);
@@ -647,8 +343,9 @@ void settler_stop(struct settler *s, int msec)
 	if (!s)
 		return;
 	lock_acquire(&s->lock);
-	__atomic_store_n(&s->deadline, now_msec() + msec, __ATOMIC_RELAXED);
-	__atomic_store_n(&s->stop, true, __ATOMIC_RELAXED);
+	__atomic_store_n(&s->end.deadline, settle_msec() + msec,
+			 __ATOMIC_RELAXED);
+	__atomic_store_n(&s->end.stop, true, __ATOMIC_RELAXED);
 	cond_broadcast(&s->wake);
 	lock_release(&s->lock);
 	(void)pthread_join(s->thread, NULL);
