@@ -10,8 +10,8 @@ prefix.py run SEED DIR COUNTER    makes random calls until killed; COUNTER (a
 prefix.py check SEED DIR COUNTER [drops]
                                   the view after the crash
 
-A file that had been committed and was then written in place, truncated or
-appended to is "in flux" at the crash. One that is cargo's is dropped (and the
+A file that had been committed and was then opened for writing or truncated is
+"in flux" at the crash. One that is cargo's is dropped (and the
 compiler runs again): it must not be there with other bytes than at the prefix.
 Any other file is kept as it is, which may be newer. "drops" allows that; plain
 filesystems do not need it. A file stays in flux until the daemon has seen its
@@ -90,6 +90,9 @@ class Model:
         self.names, self.files, self.next = {}, {}, 1
         self.fd = None  # number of a file
         self.held = [None] * SLOTS
+
+    def in_use(self):
+        return {self.fd, *self.held}
 
     def pwrite(self, number, at, length, seed):
         new, old = data(length, seed), self.files[number].ljust(at, b"\0")
@@ -250,7 +253,7 @@ def compare(model, last, k, found, drops):
                 ", in flux" if model.names[name] in flux else ""))
     for name, number in model.names.items():
         if name not in found and number not in flux:
-            why.append("%s is gone (a file last changed in place by call %d)"
+            why.append("%s is gone (a file last open for writing at call %d)"
                        % (name, last.get(number, -1)))
     return why
 
@@ -263,13 +266,10 @@ def check(seed, top, counter, drops):
         if len(calls) == made:
             break
         calls.append(s)
-    # what is changed in place behind each prefix: from the end backwards
-    model, touched = Model(), []
-    for s in calls:
-        touched.append(model.step(s))
-    last = {}
-    for i, number in enumerate(touched):
-        if number is not None:
+    # when each file was last changed in place, or open to be written
+    model, last = Model(), {}
+    for i, s in enumerate(calls):
+        for number in model.in_use() | {model.step(s)} | model.in_use():
             last[number] = i
     found = observed(top)
     model, why = Model(), {}
