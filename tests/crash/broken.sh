@@ -2,14 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Tests that cannot fail prove nothing: each rule that guards against data loss
-# is left out once, and the test of that rule must turn red; with no rule left
-# out the same test must be green. Every broken("rule") of the sources has a
-# line here. Needs a build with --enable-break=select, its tests included:
+# or a false Fresh is left out once, and the test of that rule must turn red;
+# with no rule left out the same test must be green. Every broken("rule") of the
+# sources has a line here. Needs a build with --enable-break=select, its tests included:
 # TARGETFS_BROKEN names the program in it. The long form builds one itself, and
 # shows by the tests on a mounted view what the unit tests show without.
 #	broken.sh [RULE...]
-# shellcheck source-path=SCRIPTDIR source=../lib.sh
-. "$(dirname "$0")/../lib.sh"
+# shellcheck source-path=SCRIPTDIR source=../cargo/lib.sh
+. "$(dirname "$0")/../cargo/lib.sh"
 TIMEOUT=${LONG:+7200}
 TIMEOUT=${TIMEOUT:-600}
 
@@ -28,6 +28,7 @@ units() {
 		flux-recovery      fs_crash      after_a_kill
 		fsync-commit       fs_crash      after_a_kill
 		fsync-data         fs_crash      after_a_power_cut
+		hashes-ctime       hashes        same_size_and_mtime
 		index-checksum     index_damage  flipped_bits
 		index-length       index_damage  a_truncated_file
 		index-sync         index         a_commit_is_on_the_disk
@@ -36,6 +37,7 @@ units() {
 		link-size          blob          a_file_that_changed_is_refused
 		link-sync          blob          the_order_of_link
 		mapped-writer      fs_settle     written_behind_our_back
+		outside-mount      outside       what_is_inside
 		revive-check       blob          a_dead_row_without_a_file_is_not_revived
 		second-name        fs_settle     killed_before_the_commit
 		settle-recheck     fs_settle     written_while_it_is_hashed
@@ -61,6 +63,7 @@ mounts() {
 		mapped-writer      2 fuse/posix.sh -f map_written
 		settle-recheck     5 fuse/posix.sh -f settled_raced
 		unsynced-mark      2 crash/powercut.sh 12 {}
+		winkin-source      1 cargo/wink.sh inputs_differ
 	TXT
 }
 
@@ -146,7 +149,8 @@ built with --enable-break=select"
 	TARGETFS_BROKEN=$(realpath "$TARGETFS_BROKEN")
 	BUILT=$(dirname "$TARGETFS_BROKEN")
 	check "each rule of the sources has its line" \
-		diff <(units | awk '{ print $1 }' | sort) <(rules_of_sources)
+		diff <({ units && mounts; } | awk '{ print $1 }' | sort -u) \
+		<(rules_of_sources)
 	memory
 	while read -r rule rest; do
 		wanted "$rule" "$@" || continue
