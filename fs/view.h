@@ -172,11 +172,15 @@ struct table {
 	size_t count;
 };
 
+struct builds;
 struct mount;
+struct units;
 
 struct view {
 	/* constant after attach */
 	struct mount *mount;
+	char *workspace; /* NULL in host mode */
+	struct builds *builds;
 	struct store *store;
 	uint32_t id;
 	uint64_t base; /* slot << SLOT_SHIFT */
@@ -190,6 +194,7 @@ struct view {
 	struct slab slab; /* of the nodes and names */
 	struct table nodes, names;
 	struct node *root;
+	struct units *units; /* units.h; NULL while it is attached */
 	uint64_t next_ino, next_staging;
 	struct node *dirty_nodes, *dirty_last;
 	struct name *dirty_names;
@@ -301,5 +306,14 @@ void view_unpin_file(struct view *v, struct node *n);
  * -ENAMETOOLONG when it has more than @size bytes.
  */
 int name_path_locked(const struct name *nm, char *ret_path, size_t size);
+/* The directory at the first @len bytes of such a path; NULL: none. */
+struct node *view_walk_locked(struct view *v, const char *path, size_t len);
+
+/*
+ * Whether an absolute path leads into the mount, textually; so does the name
+ * of its mount point below the workspace.
+ */
+const char *view_mountpoint(const struct view *v);
+bool view_contains_path(const struct view *v, const char *path);
 
 #endif

@@ -55,14 +55,19 @@ units() {
 # RULE  TRIES  SCRIPT [ARGUMENT...]; {} is the number of the try
 mounts() {
 	cat <<-TXT
+		build-program      1 cargo/wink.sh becomes_another
+		build-workspace    1 cargo/wink.sh not_ours
 		copy-on-write      1 fuse/posix.sh -f settled_changed
 		flux-mark          6 crash/prefix.sh 4 {}00
 		flux-recovery      6 crash/prefix.sh 4 {}00
 		fsync-data         2 crash/powercut.sh 12 {}
 		index-sync         2 crash/powercut.sh 12 {}
 		mapped-writer      2 fuse/posix.sh -f map_written
+		scope-config       1 cargo/wink.sh configurations
 		settle-recheck     5 fuse/posix.sh -f settled_raced
 		unsynced-mark      2 crash/powercut.sh 12 {}
+		winkin-env         1 cargo/wink.sh environments
+		winkin-scope       1 cargo/wink.sh wrappers
 		winkin-source      1 cargo/wink.sh inputs_differ
 	TXT
 }
