@@ -15,12 +15,14 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "fs/build.h"
 #include "fs/cargo/layout.h"
 #include "fs/flush.h"
 #include "fs/log.h"
 #include "fs/mount.h"
 #include "fs/recover.h"
 #include "fs/settle.h"
+#include "fs/units.h"
 #include "fs/sync.h"
 #include "fs/view.h"
 #include "store/base/io.h"
@@ -222,6 +224,8 @@ static int fill(struct view *v, const struct view_rec *rec)
 	if (r == 0)
 		r = recover(v, &rv,
 			    memcmp(rec->boot_id, v->boot_id, BOOT_ID_LEN) != 0);
+	if (r == 0)
+		r = units_load_locked(v);
 	recovery_release(&rv);
 	return r;
 }
@@ -246,6 +250,11 @@ int view_attach(struct mount *m, const struct view_rec *rec, uint64_t slot,
 	v->page = lease_page(v->lease);
 	v->page->features = m->features;
 	r = view_init(v);
+	if (r == 0 && rec->workspace[0])
+		v->workspace = strdup(rec->workspace);
+	v->builds = builds_new();
+	if (r == 0 && (!v->builds || (rec->workspace[0] && !v->workspace)))
+		r = -ENOMEM;
 	if (r == 0)
 		r = fill(v, rec);
 	if (r < 0) {

@@ -14,6 +14,7 @@
 #include "fs/file.h"
 #include "fs/hot.h"
 #include "fs/replace.h"
+#include "fs/units.h"
 #include "store/base/time.h"
 
 /* Linux's own limits are 64 KiB a value and a list; ext4 holds far less. */
@@ -95,8 +96,12 @@ static void set_plain_locked(struct view *v, struct node *n, unsigned set,
 /* Needs io. */
 static int set_size(struct view *v, struct node *n, uint64_t size)
 {
-	int r = content_truncate(v, n, size);
+	int r;
 
+	lock_acquire(&v->lock);
+	units_written_locked(v, n);
+	lock_release(&v->lock);
+	r = content_truncate(v, n, size);
 	if (r == 0 && n->file->writers == 0)
 		(void)hot_try_end(v, n);
 	return r;
@@ -312,6 +317,49 @@ ssize_t do_getxattr(struct view *v, uint64_t ino, const char *name, void *buf,
 	return r;
 }
 
+/* Not in a namespace of Linux's, so no program can name it. */
+#define IDENTITY "targetfs.unit"
+
+int node_set_identity_locked(struct view *v, struct node *n, const void *value,
+			     size_t len)
+{
+	return change_xattr_locked(v, n, IDENTITY, value, len);
+}
+
+bool node_get_identity_locked(const struct node *n, const void **ret_value,
+			      size_t *ret_len)
+{
+	struct xattr_item it;
+
+	if (find_xattr(n, IDENTITY, &it) < 0)
+		return false;
+	*ret_value = it.value;
+	*ret_len = it.value_len;
+	return true;
+}
+
+/* Cut out in place. An item is two lengths of two bytes, name and value. */
+void node_drop_identity_locked(struct view *v, struct node *n)
+{
+	struct xattr_item it;
+	uint8_t *begin, *end;
+
+	if (find_xattr(n, IDENTITY, &it) < 0)
+		return;
+	begin = n->xattrs->data + ((const uint8_t *)it.name - n->xattrs->data) -
+		2;
+	end = begin + 4 + it.name_len + it.value_len;
+	memmove(begin, end, n->xattrs->len - (size_t)(end - n->xattrs->data));
+	n->xattrs->len -= (size_t)(end - begin);
+	node_dirty_locked(v, n);
+}
+
+static bool is_hidden(const struct xattr_item *it)
+{
+	return it->name_len == strlen(IDENTITY) &&
+	       memcmp(it->name, IDENTITY, it->name_len) == 0;
+}
+
 /* Names with a NUL each; only the length when @size is 0. */
 static ssize_t list_locked(const struct node *n, char *buf, size_t size)
 {
@@ -323,6 +371,8 @@ static ssize_t list_locked(const struct node *n, char *buf, size_t size)
 		return 0;
 	r = reader_of(n->xattrs->data, n->xattrs->len);
 	while (xattr_next(&r, &it) > 0) {
+		if (is_hidden(&it))
+			continue;
 		if (size > 0 && at + it.name_len + 1 > size)
 			return -ERANGE;
 		if (size > 0) {

@@ -50,4 +50,14 @@ ssize_t do_getxattr(struct view *v, uint64_t ino, const char *name, void *buf,
 ssize_t do_listxattr(struct view *v, uint64_t ino, char *buf, size_t size);
 int do_removexattr(struct view *v, uint64_t ino, const char *name);
 
+/*
+ * The identity of a unit (units.h): an attribute that programs neither see nor
+ * set. -ENOMEM; dropping needs no memory.
+ */
+int node_set_identity_locked(struct view *v, struct node *n, const void *value,
+			     size_t len);
+void node_drop_identity_locked(struct view *v, struct node *n);
+bool node_get_identity_locked(const struct node *n, const void **ret_value,
+			      size_t *ret_len);
+
 #endif

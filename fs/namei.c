@@ -12,6 +12,7 @@
 #include "fs/cargo/layout.h"
 #include "fs/hot.h"
 #include "fs/replace.h"
+#include "fs/units.h"
 #include "store/base/time.h"
 
 void node_stat_locked(const struct view *v, const struct node *n,
@@ -116,12 +117,11 @@ static void changed_locked(struct view *v, struct node *n, int64_t now)
 	node_dirty_locked(v, n);
 }
 
-/* Whether cargo writes a file of this name as metadata. */
-static bool is_meta_locked(const struct name *nm)
+bool node_is_meta_locked(const struct node *n)
 {
 	char path[PATH_MAX];
 
-	if (name_path_locked(nm, path, sizeof(path)) < 0)
+	if (!n->names || name_path_locked(n->names, path, sizeof(path)) < 0)
 		return false;
 	return layout_classify(path).kind == LAYOUT_META;
 }
@@ -208,10 +208,11 @@ static int make_locked(struct view *v, uint64_t parent, const char *name,
 	n->nlink = S_ISDIR(mode) ? 2 : 1;
 	if (S_ISDIR(mode))
 		dir->nlink++;
-	else if (S_ISREG(mode) && is_meta_locked(nm))
+	else if (S_ISREG(mode) && node_is_meta_locked(n))
 		n->flags |= NF_META;
 	node_dirty_locked(v, n);
 	dir_touched_locked(v, dir, n->mtime);
+	units_changed_locked(v, nm);
 	*ret_node = n;
 	return 0;
 }
@@ -292,6 +293,8 @@ int do_link(struct view *v, uint64_t ino, uint64_t parent, const char *name,
 		n->nlink++;
 		changed_locked(v, n, now);
 		dir_touched_locked(v, dir, now);
+		/* The newest name comes first. */
+		units_changed_locked(v, n->names);
 		entry_locked(v, n, ret_entry);
 	}
 	lock_release(&v->lock);
@@ -347,6 +350,7 @@ static int remove_(struct view *v, uint64_t parent, const char *name,
 		int64_t now = view_now(v);
 
 		n = nm->node;
+		units_removed_locked(v, nm);
 		name_remove_locked(v, nm);
 		drop_link_locked(v, n, dir, now);
 		dir_touched_locked(v, dir, now);
@@ -371,6 +375,7 @@ void remove_tree_locked(struct view *v, struct name *nm)
 			continue;
 		}
 		now = view_now(v);
+		units_removed_locked(v, at);
 		name_remove_locked(v, at);
 		drop_link_locked(v, n, dir, now);
 		dir_touched_locked(v, dir, now);
@@ -473,9 +478,13 @@ static int rename_move_locked(struct view *v, const struct rename *rn)
 
 		name_repoint_locked(v, rn->new, n);
 		drop_link_locked(v, t, rn->to, rn->now);
-	} else if (!name_add_locked(v, rn->to, rn->newname, strlen(rn->newname),
-				    n)) {
-		return -ENOMEM;
+	} else {
+		struct name *nm = name_add_locked(v, rn->to, rn->newname,
+						  strlen(rn->newname), n);
+
+		if (!nm)
+			return -ENOMEM;
+		units_changed_locked(v, nm);
 	}
 	name_remove_locked(v, rn->old);
 	if (node_is_dir(n)) {
@@ -498,6 +507,9 @@ static int rename_locked(struct view *v, struct rename *rn, unsigned flags)
 	if (rename_is_one_too_many(rn, flags))
 		return -EMLINK;
 	rn->now = view_now(v);
+	units_removed_locked(v, rn->old);
+	if (rn->new)
+		units_removed_locked(v, rn->new);
 	if (flags & RENAME_EXCHANGE)
 		rename_exchange_locked(v, rn);
 	else

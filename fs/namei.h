@@ -49,6 +49,9 @@ int do_rename(struct view *v, uint64_t parent, const char *name,
 /* Copies at most @size bytes with a NUL; -ENAMETOOLONG */
 int do_readlink(struct view *v, uint64_t ino, char *buf, size_t size);
 
+/* Whether cargo writes a file of this name as metadata. */
+bool node_is_meta_locked(const struct node *n);
+
 /* Removes a name and, below it, everything. For recovery. */
 void remove_tree_locked(struct view *v, struct name *nm);
 

@@ -14,6 +14,7 @@
 #include "fs/flush.h"
 #include "fs/hot.h"
 #include "fs/mount.h"
+#include "fs/units.h"
 #include "store/base/broken.h"
 #include "store/blob.h"
 
@@ -63,6 +64,11 @@ static int prepare(struct view *v, struct node *n, int flags)
 	 * this, unless it is opened to write. */
 	if (flags & O_TRUNC && !wants_write(flags) && is_program(v, n))
 		return -ETXTBSY;
+	if (wants_write(flags) || flags & O_TRUNC) {
+		lock_acquire(&v->lock);
+		units_written_locked(v, n);
+		lock_release(&v->lock);
+	}
 	if (flags & O_TRUNC)
 		r = content_truncate(v, n, 0);
 	else if (wants_write(flags))

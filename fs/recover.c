@@ -43,29 +43,6 @@ void recovery_release(struct recovery *rv)
 
 /* --- dropping ---------------------------------------------------------- */
 
-/* The directory at the first @len bytes of @path; NULL: none. */
-static struct node *walk(struct view *v, const char *path, size_t len)
-{
-	struct node *dir = v->root;
-
-	while (len > 0) {
-		const char *slash = memchr(path, '/', len);
-		size_t n = slash ? (size_t)(slash - path) : len;
-		struct name *nm = name_find_locked(v, dir, path, n);
-
-		if (!nm || !node_is_dir(nm->node))
-			return NULL;
-		dir = nm->node;
-		path += n;
-		len -= n;
-		if (len > 0) {
-			path++;
-			len--;
-		}
-	}
-	return dir;
-}
-
 static struct node *subdir(struct view *v, const struct node *dir,
 			   const char *name)
 {
@@ -92,7 +69,7 @@ static void drop_unit(struct view *v, const char *path, const struct layout *l)
 {
 	static const char *const dirs[] = { "deps", "examples", "build",
 					    ".fingerprint" };
-	struct node *profile = walk(v, path, l->profile_len);
+	struct node *profile = view_walk_locked(v, path, l->profile_len);
 	struct node *build;
 
 	if (!profile)
@@ -117,7 +94,7 @@ static void drop_path(struct view *v, const char *path, size_t len)
 	const char *slash = memrchr(path, '/', len);
 	size_t dir_len = slash ? (size_t)(slash - path) : 0;
 	const char *base = slash ? slash + 1 : path;
-	struct node *dir = walk(v, path, dir_len);
+	struct node *dir = view_walk_locked(v, path, dir_len);
 	struct name *nm = NULL;
 
 	if (dir)

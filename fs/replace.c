@@ -8,6 +8,7 @@
 
 #include "fs/mount.h"
 #include "fs/notify.h"
+#include "fs/units.h"
 #include "fs/view.h"
 
 static struct node *copy_locked(struct view *v, const struct node *n)
@@ -111,6 +112,7 @@ void node_lose_locked(struct view *v, struct node *n)
 	while (n->names) {
 		struct node *dir = n->names->parent;
 
+		units_removed_locked(v, n->names);
 		name_remove_locked(v, n->names);
 		dir->mtime = dir->ctime = now;
 		node_dirty_locked(v, dir);

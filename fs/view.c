@@ -14,7 +14,10 @@
 
 #include <xxhash.h>
 
+#include "fs/build.h"
 #include "fs/file.h"
+#include "fs/mount.h"
+#include "fs/units.h"
 #include "store/base/time.h"
 
 #define TABLE_START 512
@@ -456,6 +459,28 @@ int name_path_locked(const struct name *nm, char *ret_path, size_t size)
 	return 0;
 }
 
+struct node *view_walk_locked(struct view *v, const char *path, size_t len)
+{
+	struct node *dir = v->root;
+
+	while (len > 0) {
+		const char *slash = memchr(path, '/', len);
+		size_t n = slash ? (size_t)(slash - path) : len;
+		struct name *nm = name_find_locked(v, dir, path, n);
+
+		if (!nm || !node_is_dir(nm->node))
+			return NULL;
+		dir = nm->node;
+		path += n;
+		len -= n;
+		if (len > 0) {
+			path++;
+			len--;
+		}
+	}
+	return dir;
+}
+
 /* --- pins -------------------------------------------------------------- */
 
 struct node *view_pin(struct view *v, uint64_t ino)
@@ -512,6 +537,32 @@ void view_unpin_file(struct view *v, struct node *n)
 	view_unpin(v, n);
 }
 
+static bool is_below(const char *path, const char *dir)
+{
+	size_t len = strlen(dir);
+
+	return strncmp(path, dir, len) == 0 &&
+	       (path[len] == '/' || path[len] == '\0');
+}
+
+const char *view_mountpoint(const struct view *v)
+{
+	return v->mount->mountpoint;
+}
+
+bool view_contains_path(const struct view *v, const char *path)
+{
+	const char *mountpoint = v->mount->mountpoint;
+	size_t len;
+
+	if (path[0] == '/')
+		return is_below(path, mountpoint);
+	if (!v->workspace || !is_below(mountpoint, v->workspace))
+		return false;
+	len = strlen(v->workspace);
+	return mountpoint[len] == '/' && is_below(path, mountpoint + len + 1);
+}
+
 /* --- the whole --------------------------------------------------------- */
 
 /*
@@ -564,6 +615,9 @@ void view_release(struct view *v)
 			node_release(n);
 		}
 	}
+	units_release(v);
+	v->builds = builds_free(v->builds);
+	free(v->workspace);
 	slab_release(&v->slab);
 	table_release(&v->nodes);
 	table_release(&v->names);
