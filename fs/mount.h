@@ -37,6 +37,10 @@ struct mount {
 	struct flusher *flusher;
 	struct settler *settler;
 	struct latency *latency; /* NULL: without */
+	struct publisher *publisher;
+	struct hashes *hashes; /* of sources */
+	bool wink;	       /* -o wink */
+	int forgets;	       /* revalidate.c; atomic */
 
 	size_t fds; /* atomic: of them, those of all views together */
 	/* atomic: a sync of the store's filesystem has failed. Which file's

@@ -32,7 +32,6 @@
 
 #include "store/base/buf.h"
 #include "store/digest.h"
-#include "store/index.h"
 #include "store/record.h"
 
 struct store;

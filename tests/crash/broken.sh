@@ -63,10 +63,19 @@ mounts() {
 		fsync-data         2 crash/powercut.sh 12 {}
 		index-sync         2 crash/powercut.sh 12 {}
 		mapped-writer      2 fuse/posix.sh -f map_written
+		publish-alias      1 cargo/wink.sh aliases
+		publish-changed    2 cargo/wink.sh sources_change
+		publish-dep        2 cargo/wink.sh dep_rebuilt
 		scope-config       1 cargo/wink.sh configurations
 		settle-recheck     5 fuse/posix.sh -f settled_raced
 		unsynced-mark      2 crash/powercut.sh 12 {}
+		winkin-dep         1 cargo/wink.sh dep_other
 		winkin-env         1 cargo/wink.sh environments
+		winkin-impure      1 cargo/wink.sh silent_macros
+		winkin-link        1 cargo/wink.sh places
+		winkin-metadata    1 cargo/wink.sh places
+		winkin-path        1 cargo/wink.sh places
+		winkin-place       1 cargo/wink.sh places
 		winkin-scope       1 cargo/wink.sh wrappers
 		winkin-source      1 cargo/wink.sh inputs_differ
 	TXT
