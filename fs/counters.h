@@ -44,7 +44,11 @@
 	X(SETTLED_BYTES, "bytes hashed")                    \
 	X(SHARED, "files found in the store already")       \
 	X(SHARED_BYTES, "bytes found in the store already") \
-	X(ACCESS, "access")
+	X(ACCESS, "access")                                 \
+	X(WINKED_IN, "units winked in")                     \
+	X(WINK_MISSES, "units missed")                      \
+	X(PUBLISHED, "units published")                     \
+	X(EXPIRED, "units expired by content")
 
 enum counter {
 #define X(id, name) COUNTER_##id,

@@ -6,6 +6,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -56,5 +57,16 @@ void log_info(const char *fmt, ...)
 
 	va_start(ap, fmt);
 	log_line("", fmt, ap);
+	va_end(ap);
+}
+
+void log_debug(const char *fmt, ...)
+{
+	va_list ap;
+
+	if (!getenv("TARGETFS_DEBUG"))
+		return;
+	va_start(ap, fmt);
+	log_line("debug: ", fmt, ap);
 	va_end(ap);
 }

@@ -6,6 +6,8 @@
 /* Takes the descriptor over; before that lines go to standard error. */
 void log_to(int fd);
 void log_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* Only with TARGETFS_DEBUG in the daemon's environment. */
+void log_debug(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_info(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 #endif

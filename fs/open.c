@@ -14,6 +14,7 @@
 #include "fs/flush.h"
 #include "fs/hot.h"
 #include "fs/mount.h"
+#include "fs/publish.h"
 #include "fs/units.h"
 #include "store/base/broken.h"
 #include "store/blob.h"
@@ -241,8 +242,10 @@ void do_release(struct handle *h)
 	if (h->writes)
 		f->writers--;
 	lock_release(&v->lock);
-	if (h->writes && f->writers == 0)
+	if (h->writes && f->writers == 0) {
 		(void)hot_try_end(v, n);
+		publish_written(v, n);
+	}
 	if (f->fd < 0 && f->passthrough == 0)
 		file_close(v, n);
 	view_unpin_file(v, n);

@@ -5,10 +5,12 @@
 #include "fs/ops_file.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 
 #include "fs/handover.h"
 #include "fs/host.h"
+#include "fs/publish.h"
 #include "fs/reply.h"
 #include "fs/sync.h"
 
@@ -20,11 +22,20 @@ static struct handle *handle_of(const struct fuse_file_info *fi)
 	return take_back(fi->fh);
 }
 
+/* What an open to write says of cargo: a unit is done. */
+static void written(struct view *v, uint64_t ino, fuse_req_t req)
+{
+	publish_opened(v, ino, fuse_req_ctx(req)->pid);
+}
+
 static void open_slowly(struct work *w)
 {
 	struct slow_request *s = container_of(w, struct slow_request, work);
 	struct opened o;
 	int r = do_open(s->view, s->ino, s->fi.flags, &o);
+
+	if (r == 0)
+		written(s->view, s->ino, s->req);
 
 	reply_open(s->req, r, &s->fi, &o);
 	free(s);
@@ -48,6 +59,8 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		return;
 	}
 	r = do_open(v, request_ino(ino), fi->flags, &o);
+	if (r == 0 && (fi->flags & O_ACCMODE) != O_RDONLY)
+		written(v, request_ino(ino), req);
 	reply_open(req, r, fi, &o);
 }
 
@@ -66,6 +79,8 @@ void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 		return;
 	r = do_create(v, request_ino(parent), name, mode, fi->flags,
 		      request_caller(req), &e, &o);
+	if (r == 0)
+		written(v, request_ino(e.st.st_ino), req);
 	reply_create(req, r, fi, &e, &o);
 }
 

@@ -27,12 +27,14 @@
 #include "fs/features.h"
 #include "fs/flush.h"
 #include "fs/fuse.h"
+#include "fs/hashes.h"
 #include "fs/host.h"
 #include "fs/hot.h"
 #include "fs/latency.h"
 #include "fs/log.h"
 #include "fs/mount.h"
 #include "fs/ops.h"
+#include "fs/publish.h"
 #include "fs/privilege.h"
 #include "fs/settle.h"
 
@@ -229,6 +231,8 @@ static int start_threads(struct mount *m)
 		r = settler_start(m, &m->settler);
 	if (r == 0)
 		r = flusher_start(m, &m->flusher);
+	if (r == 0 && m->wink)
+		r = publisher_start(m, &m->publisher);
 	return r;
 }
 
@@ -262,6 +266,10 @@ static int open_all(struct start *s)
 		m->features &= ~(unsigned)FEATURE_FAST_WAKE;
 	m->passthrough = m->features & FEATURE_PASSTHROUGH;
 	m->uring = m->features & FEATURE_URING;
+	m->wink = s->opts->wink;
+	m->hashes = hashes_new();
+	if (!m->hashes)
+		return -ENOMEM;
 	r = start_threads(m);
 	return r < 0 ? r : open_view(s);
 }
@@ -278,10 +286,16 @@ static void close_all(struct mount *m)
 		view_quiesce(list_entry(l, struct view, link));
 	settler_stop(m->settler, SETTLE_AT_END_MSEC);
 	m->settler = NULL;
+	/* What has settled is committed, and what is committed published. */
+	list_foreach(l, &m->views)(void)
+		flush_now(list_entry(l, struct view, link));
+	publisher_stop(m->publisher);
+	m->publisher = NULL;
 	if (m->store)
 		list_foreach_safe(l, &m->views)
 			view_detach(list_entry(l, struct view, link));
 	host_free(m->host);
+	m->hashes = hashes_free(m->hashes);
 	m->store = store_close(m->store);
 	lock_destroy(&m->lock);
 }

@@ -24,7 +24,8 @@ struct session_opts {
 	bool host;
 	bool foreground;
 	bool nopassthrough, nouring, nofastwake; /* -o of that name */
-	bool allow_other;     /* also set for root by default */
+	bool wink;	  /* -o wink: show units of the store, and publish */
+	bool allow_other; /* also set for root by default */
 	const char *log_path; /* NULL: STORE/log; "-": stderr */
 };
 

@@ -45,6 +45,8 @@ static int set_option(struct session_opts *opts, const char *name, size_t len)
 		{ "nopassthrough", &opts->nopassthrough, true },
 		{ "nouring", &opts->nouring, true },
 		{ "nofastwake", &opts->nofastwake, true },
+		{ "wink", &opts->wink, true },
+		{ "nowink", &opts->wink, false },
 		{ "allow_other", &opts->allow_other, true },
 		{ "noallow_other", &opts->allow_other, false },
 	};
@@ -66,8 +68,8 @@ int mount_job_options(struct mount_job *job, const char *list)
 
 		if (len > 0 && set_option(&job->opts, list, len) < 0) {
 			say("unknown option '-o %.*s'; known are: "
-			    "nopassthrough, nouring, nofastwake, "
-			    "allow_other, noallow_other",
+			    "nopassthrough, nouring, nofastwake, wink, "
+			    "nowink, allow_other, noallow_other",
 			    (int)len, list);
 			return -EINVAL;
 		}
