@@ -27,6 +27,7 @@
 #include "fs/host.h"
 #include "fs/ops_file.h"
 #include "fs/reply.h"
+#include "fs/winkin.h"
 
 /* --- the beginning and the end ----------------------------------------- */
 
@@ -95,12 +96,13 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 
 /* --- names ------------------------------------------------------------- */
 
-/* A name that is not there may be remembered: only the kernel's own requests
- * make names. */
+/* A name that is not there may be remembered, unless it is one of a unit:
+ * other names are made by the kernel's own requests only. */
 static void reply_lookup(fuse_req_t req, struct view *v, int r,
-			 const struct entry *e)
+			 const struct entry *e, bool may_come)
 {
-	struct fuse_entry_param none = { .entry_timeout = FOREVER };
+	struct fuse_entry_param none = { .entry_timeout = may_come ? 0
+								   : FOREVER };
 
 	if (r == -ENOENT)
 		(void)fuse_reply_entry(req, &none);
@@ -122,7 +124,12 @@ static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 	if (!v)
 		return;
 	r = do_lookup(v, request_ino(parent), name, &e);
-	reply_lookup(req, v, r, &e);
+	if (r == -ENOENT && winkin_missing(v, request_ino(parent), name,
+					   fuse_req_ctx(req)->pid))
+		r = do_lookup(v, request_ino(parent), name, &e);
+	reply_lookup(req, v, r, &e,
+		     r == -ENOENT &&
+			     winkin_may_come(v, request_ino(parent), name));
 }
 
 static void forget(struct mount *m, fuse_ino_t ino, uint64_t nlookup)

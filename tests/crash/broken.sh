@@ -55,6 +55,7 @@ units() {
 # RULE  TRIES  SCRIPT [ARGUMENT...]; {} is the number of the try
 mounts() {
 	cat <<-TXT
+		bind-whole         1 cargo/wink.sh other_checkouts
 		build-program      1 cargo/wink.sh becomes_another
 		build-workspace    1 cargo/wink.sh not_ours
 		copy-on-write      1 fuse/posix.sh -f settled_changed
@@ -71,6 +72,7 @@ mounts() {
 		unsynced-mark      2 crash/powercut.sh 12 {}
 		winkin-dep         1 cargo/wink.sh dep_other
 		winkin-env         1 cargo/wink.sh environments
+		winkin-future      1 cargo/wink.sh yet_to_come
 		winkin-impure      1 cargo/wink.sh silent_macros
 		winkin-link        1 cargo/wink.sh places
 		winkin-metadata    1 cargo/wink.sh places
@@ -78,6 +80,7 @@ mounts() {
 		winkin-place       1 cargo/wink.sh places
 		winkin-scope       1 cargo/wink.sh wrappers
 		winkin-source      1 cargo/wink.sh inputs_differ
+		winkin-stamp       1 cargo/wink.sh dep_missing
 	TXT
 }
 
