@@ -38,6 +38,9 @@ slow_below_sanitizers="
 # sanitizer's own thread.
 not_below_tsan="tests/crash/faults.sh"
 
+# Of wink.sh, below the sanitizers.
+quick_wink="other_checkouts inputs_differ not_ours dep_rebuilt in_the_mount places"
+
 # test_variant NAME [MAKE-ARG...]: make check, its TAP results added to the sums.
 test_variant() {
 	local name=$1 dir=$build/check/$1 p f s r=0
@@ -50,10 +53,12 @@ test_variant() {
 	local left_out=${skip-$slow_below_sanitizers}
 	case $name in
 	# Two ways of mounting cover the code; all others are the plain build's.
-	asan) plain+=(env "TARGETFS_SKIP=$left_out" TARGETFS_MODES="default neither") ;;
+	asan) plain+=(env "TARGETFS_SKIP=$left_out" TARGETFS_MODES="default neither"
+			"TARGETFS_WINK=$quick_wink") ;;
 	# Of posix.sh, those that take minutes below ThreadSanitizer are left out,
 	# of the orders of opening a file for instance five of six kinds of name.
-	tsan) plain+=(env "TARGETFS_SKIP=$left_out $not_below_tsan" TARGETFS_MODES=default "TARGETFS_POSIX=-t 300
+	tsan) plain+=(env "TARGETFS_SKIP=$left_out $not_below_tsan" TARGETFS_MODES=default
+			"TARGETFS_WINK=$quick_wink" "TARGETFS_POSIX=-t 300
 			-x directory_of_100000 -x hammer_names -x open_orders_rlib
 			-x open_orders_dep -x open_orders_build -x open_orders_inc
 			-x open_orders_unknown") ;;

@@ -69,3 +69,13 @@ void invalidation_free(struct invalidation *inv)
 {
 	free(inv);
 }
+
+bool notify_changed(struct mount *m)
+{
+#if FUSE_VERSION >= FUSE_MAKE_VERSION(3, 18)
+	return fuse_lowlevel_notify_increment_epoch(m->se) == 0;
+#else
+	(void)m;
+	return false;
+#endif
+}

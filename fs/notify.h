@@ -7,6 +7,8 @@
 #ifndef FS_NOTIFY_H
 #define FS_NOTIFY_H
 
+#include <stdbool.h>
+
 struct invalidation;
 struct mount;
 struct node;
@@ -18,5 +20,12 @@ struct invalidation *invalidation_new_locked(struct view *v,
 /* Takes ownership. */
 void invalidation_send(struct mount *m, struct invalidation *inv);
 void invalidation_free(struct invalidation *inv);
+
+/*
+ * Names and attributes have changed anywhere: the kernel asks again for each
+ * before it uses it. In effect when it returns; may be called from a request's
+ * handler. False: this kernel (before 6.16) or libfuse (before 3.18) cannot.
+ */
+bool notify_changed(struct mount *m);
 
 #endif

@@ -12,6 +12,7 @@
 #include "fs/host.h"
 #include "fs/publish.h"
 #include "fs/reply.h"
+#include "fs/revalidate.h"
 #include "fs/sync.h"
 
 /* The largest READ that is asked for; see max_write in session.c. */
@@ -22,10 +23,13 @@ static struct handle *handle_of(const struct fuse_file_info *fi)
 	return take_back(fi->fh);
 }
 
-/* What an open to write says of cargo: a unit is done. */
+/* What an open to write says of cargo: a build begins, or a unit is done. */
 static void written(struct view *v, uint64_t ino, fuse_req_t req)
 {
-	publish_opened(v, ino, fuse_req_ctx(req)->pid);
+	pid_t tid = fuse_req_ctx(req)->pid;
+
+	revalidate_opened(v, ino, tid);
+	publish_opened(v, ino, tid);
 }
 
 static void open_slowly(struct work *w)

@@ -67,6 +67,7 @@ mounts() {
 		publish-alias      1 cargo/wink.sh aliases
 		publish-changed    2 cargo/wink.sh sources_change
 		publish-dep        2 cargo/wink.sh dep_rebuilt
+		revalidate-stale   1 cargo/wink.sh other_checkouts
 		scope-config       1 cargo/wink.sh configurations
 		settle-recheck     5 fuse/posix.sh -f settled_raced
 		unsynced-mark      2 crash/powercut.sh 12 {}
