@@ -317,13 +317,10 @@ ssize_t do_getxattr(struct view *v, uint64_t ino, const char *name, void *buf,
 	return r;
 }
 
-/* Not in a namespace of Linux's, so no program can name it. */
-#define IDENTITY "targetfs.unit"
-
 int node_set_identity_locked(struct view *v, struct node *n, const void *value,
 			     size_t len)
 {
-	return change_xattr_locked(v, n, IDENTITY, value, len);
+	return change_xattr_locked(v, n, NODE_IDENTITY, value, len);
 }
 
 bool node_get_identity_locked(const struct node *n, const void **ret_value,
@@ -331,7 +328,7 @@ bool node_get_identity_locked(const struct node *n, const void **ret_value,
 {
 	struct xattr_item it;
 
-	if (find_xattr(n, IDENTITY, &it) < 0)
+	if (find_xattr(n, NODE_IDENTITY, &it) < 0)
 		return false;
 	*ret_value = it.value;
 	*ret_len = it.value_len;
@@ -344,7 +341,7 @@ void node_drop_identity_locked(struct view *v, struct node *n)
 	struct xattr_item it;
 	uint8_t *begin, *end;
 
-	if (find_xattr(n, IDENTITY, &it) < 0)
+	if (find_xattr(n, NODE_IDENTITY, &it) < 0)
 		return;
 	begin = n->xattrs->data + ((const uint8_t *)it.name - n->xattrs->data) -
 		2;
@@ -356,8 +353,8 @@ void node_drop_identity_locked(struct view *v, struct node *n)
 
 static bool is_hidden(const struct xattr_item *it)
 {
-	return it->name_len == strlen(IDENTITY) &&
-	       memcmp(it->name, IDENTITY, it->name_len) == 0;
+	return it->name_len == strlen(NODE_IDENTITY) &&
+	       memcmp(it->name, NODE_IDENTITY, it->name_len) == 0;
 }
 
 /* Names with a NUL each; only the length when @size is 0. */

@@ -54,6 +54,7 @@ int do_removexattr(struct view *v, uint64_t ino, const char *name);
  * The identity of a unit (units.h): an attribute that programs neither see nor
  * set. -ENOMEM; dropping needs no memory.
  */
+#define NODE_IDENTITY "targetfs.unit" /* in no namespace of Linux's */
 int node_set_identity_locked(struct view *v, struct node *n, const void *value,
 			     size_t len);
 void node_drop_identity_locked(struct view *v, struct node *n);

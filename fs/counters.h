@@ -63,6 +63,7 @@ enum feature {
 	FEATURE_URING = 1 << 1,
 	FEATURE_BLOBS_READONLY = 1 << 2, /* blobs opened behind a ro mount */
 	FEATURE_FAST_WAKE = 1 << 3,	 /* see latency.h */
+	FEATURE_WINK = 1 << 4,		 /* -o wink */
 };
 
 #endif

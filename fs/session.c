@@ -267,6 +267,8 @@ static int open_all(struct start *s)
 	m->passthrough = m->features & FEATURE_PASSTHROUGH;
 	m->uring = m->features & FEATURE_URING;
 	m->wink = s->opts->wink;
+	if (m->wink)
+		m->features |= FEATURE_WINK;
 	m->hashes = hashes_new();
 	if (!m->hashes)
 		return -ENOMEM;

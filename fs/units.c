@@ -165,7 +165,8 @@ static bool take_digest(struct reader *r, struct digest *ret_digest)
 	return p != NULL;
 }
 
-static bool decode(const void *p, size_t len, struct unit_identity *ret_id)
+bool unit_identity_decode(const void *p, size_t len,
+			  struct unit_identity *ret_id)
 {
 	struct reader r = reader_of(p, len);
 
@@ -602,7 +603,7 @@ static int load_fingerprint(struct view *v, struct node *dir)
 		return -ENOMEM;
 	u->fingerprint = dir->ino;
 	if (node_get_identity_locked(dir, &value, &len) &&
-	    decode(value, len, &id)) {
+	    unit_identity_decode(value, len, &id)) {
 		u->id = id;
 		set_known(v, u);
 	} else if (has_json(dir)) {

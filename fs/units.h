@@ -124,6 +124,10 @@ void units_written_locked(struct view *v, const struct node *n);
 /* From now on it is another, as when its compiler is started. */
 void unit_begins_locked(struct view *v, struct unit *u);
 
+/* What the attribute says. False: it is none, or of another version. */
+bool unit_identity_decode(const void *p, size_t len,
+			  struct unit_identity *ret_id);
+
 /* The unit is known from now on. -ENOMEM; -ENOENT: it has no fingerprint. */
 int unit_set_identity_locked(struct view *v, struct unit *u,
 			     const struct unit_identity *id);

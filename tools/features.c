@@ -20,6 +20,7 @@ static const struct {
 	{ FEATURE_URING, "io_uring" },
 	{ FEATURE_BLOBS_READONLY, "read-only blobs" },
 	{ FEATURE_FAST_WAKE, "fast wake-ups" },
+	{ FEATURE_WINK, "wink-in" },
 };
 
 void features_text(unsigned mask, char ret_text[FEATURES_TEXT_MAX])

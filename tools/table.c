@@ -143,6 +143,24 @@ void human_files(uint64_t count, char ret_text[HUMAN_MAX])
 	(void)strcat(ret_text, count == 1 ? " file" : " files");
 }
 
+void human_msec(uint64_t msec, char ret_text[HUMAN_MAX])
+{
+	uint64_t sec = (msec + 500) / 1000;
+
+	/* What would be printed as 60.0 belongs to the next unit. */
+	if (msec < 59950)
+		(void)snprintf(ret_text, HUMAN_MAX, "%.1f s",
+			       (double)msec / 1000);
+	else if (sec < 3600)
+		(void)snprintf(ret_text, HUMAN_MAX,
+			       "%" PRIu64 " min %" PRIu64 " s", sec / 60,
+			       sec % 60);
+	else
+		(void)snprintf(ret_text, HUMAN_MAX,
+			       "%" PRIu64 " h %" PRIu64 " min", sec / 3600,
+			       sec / 60 % 60);
+}
+
 void human_time(int64_t sec, char ret_text[HUMAN_MAX])
 {
 	time_t t = (time_t)sec;

@@ -37,6 +37,8 @@ void human_bytes(uint64_t bytes, char ret_text[HUMAN_MAX]);
 void human_count(uint64_t count, char ret_text[HUMAN_MAX]);
 /* "1 file", "2,345 files" */
 void human_files(uint64_t count, char ret_text[HUMAN_MAX]);
+/* "0.4 s", "12.3 s", "3 min 5 s", "2 h 10 min" */
+void human_msec(uint64_t msec, char ret_text[HUMAN_MAX]);
 /* "2025-01-31 17:05" in local time, "never" for 0. */
 void human_time(int64_t sec, char ret_text[HUMAN_MAX]);
 

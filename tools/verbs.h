@@ -23,6 +23,7 @@ extern const struct verb verb_mount;
 extern const struct verb verb_umount;
 extern const struct verb verb_run;
 extern const struct verb verb_views;
+extern const struct verb verb_units;
 extern const struct verb verb_stats;
 extern const struct verb verb_fsck;
 extern const struct verb verb_drop;
@@ -56,6 +57,7 @@ enum long_option {
 	OPT_LAZY,
 	OPT_JSON,
 	OPT_VIEW,
+	OPT_UNIT,
 	OPT_READ_DATA,
 	OPT_REPAIR,
 };
