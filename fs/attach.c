@@ -25,6 +25,7 @@
 #include "fs/units.h"
 #include "fs/sync.h"
 #include "fs/view.h"
+#include "fs/why.h"
 #include "store/base/io.h"
 #include "store/base/time.h"
 #include "store/blob.h"
@@ -253,6 +254,8 @@ int view_attach(struct mount *m, const struct view_rec *rec, uint64_t slot,
 	if (r == 0 && rec->workspace[0])
 		v->workspace = strdup(rec->workspace);
 	v->builds = builds_new();
+	if (m->wink)
+		v->why = why_new(v->store, v->id);
 	if (r == 0 && (!v->builds || (rec->workspace[0] && !v->workspace)))
 		r = -ENOMEM;
 	if (r == 0)

@@ -533,6 +533,11 @@ uint64_t build_number(const struct build *b)
 	return b->number;
 }
 
+pid_t build_pid(const struct build *b)
+{
+	return b->tgid;
+}
+
 bool build_begins(struct build *b)
 {
 	bool begins;

@@ -60,8 +60,12 @@ gid_t build_gid(const struct build *b);
 /* CARGO_HOME, or $HOME/.cargo */
 const char *build_cargo_home(const struct build *b);
 
-/* Not that of another build of the view; never 0. */
+/* Not that of another build of the view, and larger than those of earlier ones;
+ * never 0. */
 uint64_t build_number(const struct build *b);
+
+pid_t build_pid(const struct build *b);
+
 /* True the first time. */
 bool build_begins(struct build *b);
 

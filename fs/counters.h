@@ -48,7 +48,16 @@
 	X(WINKED_IN, "units winked in")                     \
 	X(WINK_MISSES, "units missed")                      \
 	X(PUBLISHED, "units published")                     \
-	X(EXPIRED, "units expired by content")
+	X(EXPIRED, "units expired by content")              \
+	X(WINKED_BYTES, "bytes winked in")                  \
+	X(SAVED_MSEC, "milliseconds of compiling saved")    \
+	X(MISS_UNKNOWN, "missed as unknown")                \
+	X(MISS_SCOPE, "missed by scope")                    \
+	X(MISS_SOURCE, "missed by source")                  \
+	X(MISS_ENV, "missed by variable")                   \
+	X(MISS_DEP, "missed by dependency")                 \
+	X(MISS_GUARD, "missed by place")                    \
+	X(MISS_ERROR, "missed by error")
 
 enum counter {
 #define X(id, name) COUNTER_##id,

@@ -14,6 +14,7 @@
 #include "fs/mount.h"
 #include "fs/units.h"
 #include "fs/view.h"
+#include "fs/why.h"
 #include "store/base/list.h"
 #include "store/base/lock.h"
 #include "store/base/time.h"
@@ -126,8 +127,10 @@ void publish_written(struct view *v, struct node *n)
 		hash = u->build ? u->hash : 0;
 	}
 	lock_release(&v->lock);
-	if (hash)
-		enqueue(v, profile, hash);
+	if (!hash)
+		return;
+	enqueue(v, profile, hash);
+	why_compiled(v, profile, hash);
 }
 
 /* --- one unit ---------------------------------------------------------- */

@@ -21,6 +21,7 @@
 #include "fs/publish.h"
 #include "fs/units.h"
 #include "fs/view.h"
+#include "fs/why.h"
 #include "fs/winkin.h"
 #include "store/base/broken.h"
 #include "store/base/buf.h"
@@ -318,11 +319,11 @@ void revalidate_opened(struct view *v, uint64_t ino, pid_t tid)
 {
 	struct round r = { .view = v };
 
-	if (!v->mount->wink || !is_lock_file(v, ino) || is_held(v, ino) ||
-	    !kernel_forgets(v->mount))
+	if (!v->mount->wink || !is_lock_file(v, ino) || is_held(v, ino))
 		return;
 	r.build = build_of(v, tid);
-	if (r.build && build_begins(r.build)) {
+	why_began(v, r.build);
+	if (r.build && kernel_forgets(v->mount) && build_begins(r.build)) {
 		/* What was edited before it could be hashed is seen by that. */
 		publish_catch_up(v->mount);
 		(void)collect(&r);

@@ -203,7 +203,7 @@ static void put_config_line(struct scope_buf *s, const char *line, size_t len)
 static void put_config(struct scope_buf *s, const char *dir, const char *name)
 {
 	_cleanup_free_ void *text = NULL;
-	char path[PATH_MAX * 2], real[PATH_MAX];
+	char path[PATH_MAX * 2], real[PATH_MAX], hex[DIGEST_HEX_LEN + 1];
 	struct digest digest;
 	size_t len;
 	int r;
@@ -223,7 +223,8 @@ static void put_config(struct scope_buf *s, const char *dir, const char *name)
 		s->b.err = r;
 		return;
 	}
-	buf_put(&s->b, digest.b, sizeof(digest.b));
+	digest_hex(&digest, hex);
+	put(&s->b, "cargo's configuration", hex);
 	for (const char *at = text; at < (const char *)text + len;) {
 		size_t n = strcspn(at, "\n");
 
@@ -323,18 +324,21 @@ static void put_run(struct scope_buf *s)
 }
 
 /* Each level begins with the one before it. */
+static void (*const put_level[SCOPE_COUNT])(struct scope_buf *) = {
+	[SCOPE_PURE] = put_pure,
+	[SCOPE_LINKED] = put_linked,
+	[SCOPE_RUN] = put_run,
+};
+
+#define SCOPE_VERSION 2
+
 int scope_digests(const struct build *build,
 		  struct digest ret_digests[SCOPE_COUNT])
 {
-	static void (*const put_level[SCOPE_COUNT])(struct scope_buf *) = {
-		[SCOPE_PURE] = put_pure,
-		[SCOPE_LINKED] = put_linked,
-		[SCOPE_RUN] = put_run,
-	};
 	struct scope_buf s = { .build = build, .path = search_path_of(build) };
 	int r = 0;
 
-	buf_u8(&s.b, 2);
+	buf_u8(&s.b, SCOPE_VERSION);
 	for (int i = 0; r == 0 && i < SCOPE_COUNT; i++) {
 		put_level[i](&s);
 		r = s.b.err;
@@ -346,6 +350,22 @@ int scope_digests(const struct build *build,
 	search_path_release(&s.path);
 	buf_release(&s.b);
 	return r;
+}
+
+int scope_describe(const struct build *build, struct buf *out)
+{
+	struct scope_buf s = { .build = build, .path = search_path_of(build) };
+	int r;
+
+	buf_u8(&s.b, SCOPE_VERSION);
+	for (int i = 0; i < SCOPE_COUNT; i++)
+		put_level[i](&s);
+	r = s.b.err;
+	if (r == 0)
+		buf_put(out, s.b.data, s.b.len);
+	search_path_release(&s.path);
+	buf_release(&s.b);
+	return r < 0 ? r : out->err;
 }
 
 /* --- the environment --------------------------------------------------- */

@@ -18,6 +18,7 @@
 #include "fs/file.h"
 #include "fs/mount.h"
 #include "fs/units.h"
+#include "fs/why.h"
 #include "store/base/time.h"
 
 #define TABLE_START 512
@@ -617,6 +618,7 @@ void view_release(struct view *v)
 	}
 	units_release(v);
 	v->builds = builds_free(v->builds);
+	v->why = why_free(v->why);
 	free(v->workspace);
 	slab_release(&v->slab);
 	table_release(&v->nodes);

@@ -175,12 +175,14 @@ struct table {
 struct builds;
 struct mount;
 struct units;
+struct why;
 
 struct view {
 	/* constant after attach */
 	struct mount *mount;
 	char *workspace; /* NULL in host mode */
 	struct builds *builds;
+	struct why *why; /* why.h; NULL: nothing is explained */
 	struct store *store;
 	uint32_t id;
 	uint64_t base; /* slot << SLOT_SHIFT */

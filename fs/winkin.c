@@ -16,6 +16,7 @@
 #include "fs/mount.h"
 #include "fs/units.h"
 #include "fs/view.h"
+#include "fs/why.h"
 #include "store/base/broken.h"
 #include "store/unit.h"
 
@@ -26,6 +27,7 @@ struct wink {
 	struct view *view;
 	struct build *build;
 	unsigned depth;
+	const char *name; /* what cargo looks for */
 };
 
 /* What is looked for, and the best that was found. */
@@ -38,6 +40,7 @@ struct search {
 	struct buf object; /* copied; empty: none */
 	uint64_t fpr;
 	int64_t created;
+	struct why_tries tries;
 };
 
 static bool winks(const struct view *v)
@@ -77,13 +80,15 @@ static int dep_value(struct search *s, const struct unit_input *in,
 }
 
 /* Guards 2 to 4 are these values: an object is found by them alone. */
-static int look_up(struct search *s, const struct unit_list *list)
+static int look_up(struct search *s, const struct unit_list *list,
+		   size_t *ret_known)
 {
 	for (size_t i = 0; i < list->count; i++) {
 		struct unit_input *in = &list->inputs[i];
 		int64_t time = 0;
 		int r;
 
+		*ret_known = i;
 		if (in->kind == UNIT_DEP)
 			r = dep_value(s, in, &in->value, &time);
 		else
@@ -93,6 +98,7 @@ static int look_up(struct search *s, const struct unit_list *list)
 			return r;
 		s->stamp = MAX(s->stamp, time);
 	}
+	*ret_known = list->count;
 	return 0;
 }
 
@@ -129,16 +135,23 @@ static int on_list(const struct unit_list *list,
 		   const struct digest *list_digest, void *arg)
 {
 	struct search *s = arg;
+	size_t known = 0;
 	int r;
 
 	s->stamp = 0;
-	if (look_up(s, list) < 0)
-		return 0;
-	s->key.list = *list_digest;
-	r = unit_values_digest(list->inputs, list->count, &s->key.values);
-	if (r == 0)
-		r = unit_find(s->wink->view->store, &s->key, on_object, s);
-	return r < 0 ? r : s->object.len > 0;
+	r = look_up(s, list, &known);
+	if (r == 0) {
+		s->key.list = *list_digest;
+		r = unit_values_digest(list->inputs, list->count,
+				       &s->key.values);
+		if (r == 0)
+			r = unit_find(s->wink->view->store, &s->key, on_object,
+				      s);
+		if (r < 0 || s->object.len > 0)
+			return r < 0 ? r : 1;
+	}
+	why_tried(&s->tries, &s->key.scope, list, list_digest, known);
+	return 0;
 }
 
 static int search_scope(struct search *s, const struct digest *scope)
@@ -187,6 +200,8 @@ static int bind_found(struct search *s)
 	};
 	r = bind_unit(s->wink->view, s->profile, s->key.hash, &obj, &id,
 		      s->stamp, s->wink->build);
+	if (r == 0)
+		why_winked(s->wink->view, &obj);
 	unit_object_release(&obj);
 	return r;
 }
@@ -201,8 +216,9 @@ static int64_t now(struct view *v)
 	return t;
 }
 
+/* Hands over what was tried in vain. */
 static int search_and_bind(struct wink *w, uint64_t profile, uint64_t hash,
-			   bool replace)
+			   bool replace, struct why_tries *ret_tries)
 {
 	struct search s = { .wink = w,
 			    .profile = profile,
@@ -224,18 +240,20 @@ static int search_and_bind(struct wink *w, uint64_t profile, uint64_t hash,
 	else if (r == 0)
 		r = -ENOENT;
 	buf_release(&s.object);
+	*ret_tries = s.tries;
 	return r;
 }
 
 static int wink_unit(struct wink *w, uint64_t profile, uint64_t hash)
 {
 	struct unit_identity id;
+	struct why_tries tries = { 0 };
 	int r = -ELOOP;
 
 	if (build_has_missed(w->build, profile, hash))
 		return -ENOENT;
 	if (++w->depth <= DEPTH_MAX)
-		r = search_and_bind(w, profile, hash, false);
+		r = search_and_bind(w, profile, hash, false, &tries);
 	w->depth--;
 	/* Another thread was looking for it as well. */
 	if (r == -EEXIST && unit_known(w->view, profile, hash, &id))
@@ -243,9 +261,12 @@ static int wink_unit(struct wink *w, uint64_t profile, uint64_t hash)
 	if (r < 0) {
 		build_missed(w->build, profile, hash);
 		view_count(w->view, COUNTER_WINK_MISSES, 1);
+		why_missed(w->view, w->build, profile, hash,
+			   w->depth == 0 ? w->name : NULL, &tries, r);
 	} else {
 		view_count(w->view, COUNTER_WINKED_IN, 1);
 	}
+	why_tries_release(&tries);
 	return r;
 }
 
@@ -253,8 +274,11 @@ bool winkin_replace(struct view *v, struct build *b, uint64_t profile,
 		    uint64_t hash)
 {
 	struct wink w = { .view = v, .build = b };
+	struct why_tries tries = { 0 };
+	int r = search_and_bind(&w, profile, hash, true, &tries);
 
-	if (search_and_bind(&w, profile, hash, true) < 0)
+	why_tries_release(&tries);
+	if (r < 0)
 		return false;
 	view_count(v, COUNTER_WINKED_IN, 1);
 	return true;
@@ -291,7 +315,7 @@ bool winkin_may_come(struct view *v, uint64_t parent, const char *name)
 bool winkin_missing(struct view *v, uint64_t parent, const char *name,
 		    pid_t tid)
 {
-	struct wink w = { .view = v };
+	struct wink w = { .view = v, .name = name };
 	uint64_t profile, hash;
 	bool shown = false;
 

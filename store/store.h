@@ -7,7 +7,8 @@
  *	                        which all its pages were last looked at
  *	STORE/blobs/ab/cdef...  immutable bytes, named by SHA-256, mode 0444
  *	STORE/staging/<view>/   private, mutable bytes of a view
- *	STORE/lease/<view>      locked by the daemon that has the view open
+ *	STORE/lease/<view>      locked by the daemon that has the view open;
+ *	                        <view>.why is fs/why_file.h's
  *
  * <view> is the view's id, 8 lower-case hex digits. STORE is made with mode
  * 0700, and all in it belongs to one user.

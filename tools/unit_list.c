@@ -8,13 +8,13 @@
 
 #include <errno.h>
 #include <fnmatch.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "fs/cargo/layout.h"
 #include "fs/held.h"
+#include "fs/unit_kind.h"
 #include "fs/units.h"
 #include "store/base/macros.h"
 #include "store/store.h"
@@ -37,21 +37,6 @@ static void item_release(struct unit_item *u)
 	free(u->origin);
 }
 
-/* The part of ".fingerprint/<package>-H/<kind>.json" that says what it is. */
-static char *kind_of(const struct unit_object *obj)
-{
-	for (size_t i = 0; i < obj->file_count; i++) {
-		struct span_str p = obj->files[i].path;
-		const char *slash = memrchr(p.p, '/', p.len);
-		size_t len = slash ? p.len - (size_t)(slash + 1 - p.p) : 0;
-
-		if (len > 5 && strncmp(p.p, ".fingerprint/", 13) == 0 &&
-		    memcmp(p.p + p.len - 5, ".json", 5) == 0)
-			return strndup(slash + 1, len - 5);
-	}
-	return strdup("");
-}
-
 static void count_inputs(struct unit_item *u, const struct unit_object *obj)
 {
 	for (size_t i = 0; i < obj->input_count; i++) {
@@ -66,10 +51,12 @@ static void count_inputs(struct unit_item *u, const struct unit_object *obj)
 static int item_fill(struct unit_item *u, const struct unit_key *key,
 		     const struct unit_object *obj)
 {
+	struct span_str kind = unit_kind(obj);
+
 	*u = (struct unit_item){
 		.key = *key,
 		.package = strndup(obj->package.p, obj->package.len),
-		.kind = kind_of(obj),
+		.kind = strndup(kind.p, kind.len),
 		.profile = strndup(obj->profile.p, obj->profile.len),
 		.writer = strndup(obj->writer.p, obj->writer.len),
 		.origin = strndup(obj->origin_workspace.p,
@@ -92,27 +79,29 @@ static int item_fill(struct unit_item *u, const struct unit_key *key,
 	return 0;
 }
 
-void unit_item_id(const struct unit_item *u, char ret_id[UNIT_ID_MAX])
+void unit_id(const char *package, uint64_t hash, char ret_id[UNIT_ID_MAX])
 {
 	char hex[UNIT_HASH_LEN + 1];
 
-	unit_hash_hex(u->key.hash, hex);
-	(void)snprintf(ret_id, UNIT_ID_MAX, "%s-%s", u->package, hex);
+	unit_hash_hex(hash, hex);
+	(void)snprintf(ret_id, UNIT_ID_MAX, "%.*s-%s", UNIT_TEXT_MAX, package,
+		       hex);
 }
 
-static bool matches(const struct loading *ld, const struct unit_item *u)
+bool unit_matches(const char *package, uint64_t hash, char *const *patterns,
+		  size_t count)
 {
 	char id[UNIT_ID_MAX];
 
-	unit_item_id(u, id);
-	for (size_t i = 0; i < ld->count; i++) {
-		const char *p = ld->patterns[i];
+	unit_id(package, hash, id);
+	for (size_t i = 0; i < count; i++) {
+		const char *p = patterns[i];
 
-		if (fnmatch(p, u->package, 0) == 0 || fnmatch(p, id, 0) == 0 ||
+		if (fnmatch(p, package, 0) == 0 || fnmatch(p, id, 0) == 0 ||
 		    fnmatch(p, id + strlen(id) - UNIT_HASH_LEN, 0) == 0)
 			return true;
 	}
-	return ld->count == 0;
+	return count == 0;
 }
 
 static int make_room(struct unit_list_items *list)
@@ -144,7 +133,7 @@ static int on_unit(const struct unit_key *key, const struct unit_object *obj,
 		r = item_fill(&u, key, obj);
 	if (r < 0)
 		return r;
-	if (matches(ld, &u))
+	if (unit_matches(u.package, key->hash, ld->patterns, ld->count))
 		ld->list.items[ld->list.len++] = u;
 	else
 		item_release(&u);

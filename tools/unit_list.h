@@ -6,6 +6,7 @@
 #ifndef TOOLS_UNIT_LIST_H
 #define TOOLS_UNIT_LIST_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -47,6 +48,9 @@ int unit_items_load(struct store *st, const char *view, char *const *patterns,
 void unit_items_release(struct unit_list_items *list);
 
 /* package-H */
-void unit_item_id(const struct unit_item *u, char ret_id[UNIT_ID_MAX]);
+void unit_id(const char *package, uint64_t hash, char ret_id[UNIT_ID_MAX]);
+/* One of the patterns does, or there are none. */
+bool unit_matches(const char *package, uint64_t hash, char *const *patterns,
+		  size_t count);
 
 #endif

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "fs/counters.h"
+#include "fs/why_file.h"
 #include "store/base/macros.h"
 #include "store/blob.h"
 #include "store/lease.h"
@@ -63,6 +64,8 @@ static int drop_leased(struct store *st, const struct view_rec *rec,
 		    rec->name);
 	else if (r < 0)
 		(void)say_error(r, "cannot drop the view '%s'", rec->name);
+	else
+		why_file_remove(st, rec->id);
 	return r;
 }
 

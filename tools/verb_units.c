@@ -88,7 +88,7 @@ static void add_row(struct text_table *t, const struct unit_item *u)
 	char id[UNIT_ID_MAX], text[HUMAN_MAX], scope[DIGEST_HEX_LEN + 1];
 
 	table_row(t);
-	unit_item_id(u, id);
+	unit_id(u->package, u->key.hash, id);
 	table_cell(t, id);
 	table_cell(t, u->kind);
 	table_cell(t, u->profile);

@@ -24,6 +24,7 @@ extern const struct verb verb_umount;
 extern const struct verb verb_run;
 extern const struct verb verb_views;
 extern const struct verb verb_units;
+extern const struct verb verb_why;
 extern const struct verb verb_stats;
 extern const struct verb verb_fsck;
 extern const struct verb verb_drop;

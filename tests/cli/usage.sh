@@ -5,7 +5,7 @@
 # pages and completion tell of the same verbs and options as the help.
 . "$(dirname "$0")/lib.sh"
 
-VERBS="mount umount run views units stats fsck drop version help"
+VERBS="mount umount run views units why stats fsck drop version help"
 
 test_help() {
 	local v
