@@ -73,7 +73,13 @@ bool counter_is_request(enum counter c)
 	return c <= COUNTER_COPY_RANGE || c == COUNTER_ACCESS;
 }
 
+bool counter_is_winkin(enum counter c)
+{
+	return c >= COUNTER_WINKED_IN && c <= COUNTER_MISS_ERROR;
+}
+
 bool counter_is_bytes(enum counter c)
 {
-	return c == COUNTER_SETTLED_BYTES || c == COUNTER_SHARED_BYTES;
+	return c == COUNTER_SETTLED_BYTES || c == COUNTER_SHARED_BYTES ||
+	       c == COUNTER_WINKED_BYTES;
 }

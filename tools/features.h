@@ -26,6 +26,8 @@ const char *counter_name(enum counter c);
 void counter_key(enum counter c, char ret_key[COUNTER_KEY_MAX]);
 /* A type of request, rather than something the daemon did. */
 bool counter_is_request(enum counter c);
+/* Of what is published, shown and missed. */
+bool counter_is_winkin(enum counter c);
 /* Counted in bytes. */
 bool counter_is_bytes(enum counter c);
 

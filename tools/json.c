@@ -23,7 +23,7 @@ static void indent(struct json *j)
  * The length of the UTF-8 sequence at @s (RFC 3629: no overlong forms, no
  * surrogates, up to U+10FFFF), or 0. The terminating NUL ends any sequence.
  */
-static unsigned utf8_len(const unsigned char *s)
+unsigned utf8_len(const unsigned char *s)
 {
 	unsigned len, low = 0x80, high = 0xbf;
 

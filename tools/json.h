@@ -46,6 +46,8 @@ void json_u64(struct json *j, const char *key, uint64_t v);
 void json_i64(struct json *j, const char *key, int64_t v);
 void json_bool(struct json *j, const char *key, bool v);
 void json_null(struct json *j, const char *key);
+/* Bytes of the character that @s begins with; 0: it is not UTF-8. */
+unsigned utf8_len(const unsigned char *s);
 /* Ends the line and writes it out: 0 or a negative errno of the stream. */
 int json_finish(struct json *j);
 

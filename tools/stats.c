@@ -138,6 +138,7 @@ static void json_counters(struct json *j, const uint64_t *counters)
 		json_u64(j, key, counters[c]);
 	}
 	json_end(j);
+	stats_winkin_json(j, counters);
 }
 
 static void json_view(struct json *j, const struct view_item *v)

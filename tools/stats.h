@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The numbers of `targetfs stats`: gathered in one go, printed in two forms.
+ * The numbers of `targetfs stats`: gathered in one go, printed in three forms.
  */
 #ifndef TOOLS_STATS_H
 #define TOOLS_STATS_H
@@ -8,11 +8,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "fs/counters.h"
 #include "store/index.h"
 #include "store/lease.h"
 #include "store/views.h"
 #include "tools/view_list.h"
 
+struct json;
 struct store;
 
 /* Sums over the rows of all blobs. */
@@ -45,5 +47,14 @@ uint64_t stats_stored(const struct stats *s);
 /* To standard output: 0 or a negative errno. */
 int stats_print_text(const struct stats *s);
 int stats_print_json(const struct stats *s);
+int stats_print_prometheus(const struct stats *s);
+
+/* --- stats_winkin.c ------------------------------------------------------- */
+
+/* "source"; NULL: it counts no misses by reason. */
+const char *stats_miss_reason(enum counter c);
+void stats_winkin_json(struct json *j, const uint64_t *counters);
+/* Nothing when there was none. */
+int stats_winkin_text(const struct stats *s);
 
 #endif

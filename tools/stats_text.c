@@ -121,7 +121,8 @@ static int print_counters(const uint64_t *counters, bool requests)
 	table_column(t, "WHAT", 0);
 	table_column(t, "COUNT", TABLE_RIGHT);
 	for (enum counter c = 0; c < COUNTER_COUNT; c++) {
-		if (counter_is_request(c) != requests || counters[c] == 0)
+		if (counter_is_request(c) != requests || counter_is_winkin(c) ||
+		    counters[c] == 0)
 			continue;
 		table_row(t);
 		table_cell(t, counter_name(c));
@@ -154,6 +155,9 @@ int stats_print_text(const struct stats *s)
 	if (r < 0)
 		return r;
 	print_summary(s);
+	r = stats_winkin_text(s);
+	if (r < 0)
+		return r;
 	r = print_counters(s->counters, true);
 	if (r < 0)
 		return r;

@@ -59,6 +59,7 @@ enum long_option {
 	OPT_JSON,
 	OPT_VIEW,
 	OPT_UNIT,
+	OPT_PROMETHEUS,
 	OPT_READ_DATA,
 	OPT_REPAIR,
 };

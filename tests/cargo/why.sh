@@ -143,6 +143,28 @@ scope_differs() {
 	cd "$W" || return
 }
 
+# The sums of all that was missed and found above.
+counted() {
+	is "$(stat_of '[.views[] | select(.name == "c") | .winkin.missed_by |
+		.source, .dependency > 0, .place, .unknown] | map(tostring) |
+		join(" ")')" "2 true 1 0" "stats count misses by reason"
+	is "$(stat_of '[.winkin | .missed_by.variable, .missed_by.scope,
+		.missed_by.error, .missed == (.missed_by | add)] | map(tostring) |
+		join(" ")')" "1 3 0 true" "and in all"
+	is "$(stat_of '[.views[] | select(.name == "b") | .winkin |
+		.winked_in, .bytes_shared > 10000, .compile_msec_saved > 0] |
+		map(tostring) | join(" ")')" "2 true true" \
+		"what was there, its bytes, and the time it saved"
+	is "$(stat_of '.views[] | select(.name == "b") | .winkin.compile_msec_saved')" \
+		"$(tf units --json | jq '[.units[] | select(.workspace == "'"$W"'/a" and .package != "place") | .compile_msec] | add')" \
+		"which is what compiling took"
+	is "$("$TARGETFS" stats --store "$(store_dir)" --prometheus |
+		sed -n 's/^targetfs_units_missed_total{.*view="c",reason="source"} //p')" \
+		2 "as Prometheus has it"
+	check "in text" grep -qE '^b +[0-9]+ +2 +1 ' \
+		<("$TARGETFS" stats --store "$(store_dir)")
+}
+
 # Whatever is in the file, it is read without harm.
 damaged() {
 	local f n
@@ -169,6 +191,7 @@ body() {
 	source_differs
 	variable_differs
 	scope_differs
+	counted
 	damaged
 	umount_all
 	fsck_store "the store is clean"

@@ -68,9 +68,40 @@ print(json.load(open(sys.argv[1]))["total"]["private"])' "$W/out")" != 0 ] || br
 	json "no units yet" 'sorted(d["units"].items())' \
 		"[('count', 0), ('lists', 0), ('only_bytes', 0), ('only_count', 0)]"
 	json "the index has a size" 'd["index"]["used"] > 0' True
+	prometheus
 	gives 0 "stats in text" stats
 	prints "tells what was saved" "% saved"
 	prints "and of requests" "Requests served"
+}
+
+# As https://prometheus.io/docs/instrumenting/exposition_formats/ has it.
+prometheus() {
+	gives 0 "stats --prometheus" stats --prometheus
+	check "is what Prometheus reads" python3 - "$W/out" <<-'TXT'
+		import re, sys
+		name = r'[a-zA-Z_:][a-zA-Z0-9_:]*'
+		label = r'[a-zA-Z_]\w*="(?:[^"\\\n]|\\[\\"n])*"'
+		helps, types, seen, last = set(), {}, set(), None
+		text = open(sys.argv[1], encoding='utf-8').read()
+		assert text.endswith('\n')
+		for line in text.splitlines():
+		    if m := re.fullmatch(rf'# HELP ({name}) .+', line):
+		        assert m[1] not in helps, line
+		        helps.add(m[1])
+		    elif m := re.fullmatch(rf'# TYPE ({name}) (counter|gauge)', line):
+		        assert m[1] in helps and m[1] not in types, line
+		        types[m[1]] = m[2]
+		        last = m[1]
+		        assert (m[2] == 'counter') == m[1].endswith('_total'), line
+		    else:
+		        m = re.fullmatch(rf'({name})(\{{{label}(?:,{label})*\}})? \d+(\.\d+)?', line)
+		        assert m and m[1] == last, line
+		        assert m[1] + (m[2] or '') not in seen, line
+		        seen.add(m[1] + (m[2] or ''))
+		assert len(types) > 20 and len(seen) > 50
+	TXT
+	prints "with what views hold" 'targetfs_view_logical_bytes{id="1",view="one"} 600000'
+	prints "with requests by type" 'targetfs_requests_total{id="1",view="one",type="link"} 1'
 }
 
 test_two() {
