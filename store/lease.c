@@ -166,8 +166,8 @@ struct lease_page *lease_page(struct lease *l)
 	return l->page;
 }
 
-int lease_peek(struct store *st, uint32_t view, bool *ret_held,
-	       struct lease_page *ret_page)
+static int peek(int dirfd, uint32_t view, bool *ret_held,
+		struct lease_page *ret_page)
 {
 	struct flock fl = whole_lease(F_WRLCK);
 	_cleanup_close_ int fd = -1;
@@ -176,8 +176,7 @@ int lease_peek(struct store *st, uint32_t view, bool *ret_held,
 	int r;
 
 	lease_name(view, name);
-	fd = openat(store_lease_fd(st), name,
-		    O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0 || fcntl(fd, F_OFD_GETLK, &fl) < 0)
 		return -errno;
 	r = read_page(fd, &page);
@@ -187,6 +186,26 @@ int lease_peek(struct store *st, uint32_t view, bool *ret_held,
 	if (ret_page)
 		*ret_page = page;
 	return 0;
+}
+
+int lease_peek(struct store *st, uint32_t view, bool *ret_held,
+	       struct lease_page *ret_page)
+{
+	return peek(store_lease_fd(st), view, ret_held, ret_page);
+}
+
+int lease_peek_at(const char *store, uint32_t view, bool *ret_held,
+		  struct lease_page *ret_page)
+{
+	_cleanup_free_ char *path = NULL;
+	_cleanup_close_ int dirfd = -1;
+
+	if (asprintf(&path, "%s/lease", store) < 0) {
+		path = NULL;
+		return -ENOMEM;
+	}
+	dirfd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return dirfd < 0 ? -errno : peek(dirfd, view, ret_held, ret_page);
 }
 
 int lease_wait(struct store *st, uint32_t view, int msec)

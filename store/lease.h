@@ -53,6 +53,9 @@ struct lease_page *lease_page(struct lease *l);
  */
 int lease_peek(struct store *st, uint32_t view, bool *ret_held,
 	       struct lease_page *ret_page);
+/* The same for who has not opened the store, by its path. */
+int lease_peek_at(const char *store, uint32_t view, bool *ret_held,
+		  struct lease_page *ret_page);
 /* Waits up to @msec for the lease to be given back: 0, or -ETIMEDOUT. */
 int lease_wait(struct store *st, uint32_t view, int msec);
 

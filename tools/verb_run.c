@@ -14,11 +14,14 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "fs/counters.h"
 #include "store/base/macros.h"
+#include "store/lease.h"
 #include "tools/cargo_args.h"
 #include "tools/common.h"
 #include "tools/mounting.h"
 #include "tools/project.h"
+#include "tools/run_child.h"
 #include "tools/table.h"
 #include "tools/verbs.h"
 #include "tools/walk.h"
@@ -146,6 +149,85 @@ static int execute(char **argv)
 	return r == -ENOENT ? RUN_NOT_FOUND : RUN_CANNOT;
 }
 
+/* --- what it got from the store ------------------------------------------- */
+
+/* The view's counters before the command. */
+struct before {
+	uint32_t view;
+	char *store; /* owned */
+	struct lease_page page;
+};
+
+static bool look(struct before *b, struct lease_page *ret_page)
+{
+	bool held;
+
+	return lease_peek_at(b->store, b->view, &held, ret_page) == 0 && held &&
+	       ret_page->magic == LEASE_MAGIC;
+}
+
+static bool asks_for_quiet(const struct cargo_args *args)
+{
+	const char *env = getenv("CARGO_TERM_QUIET");
+
+	return args->quiet || (env && strcmp(env, "true") == 0);
+}
+
+/* Whether there can be anything to say at the end. */
+static bool look_before(const struct mount_job *job,
+			const struct cargo_args *args, struct before *b)
+{
+	struct mount_info info;
+	bool wink;
+
+	if (!args->is_cargo || asks_for_quiet(args) ||
+	    mount_find(job->mountpoint, &info) < 0)
+		return false;
+	b->view = info.view;
+	b->store = strdup(info.store);
+	mount_info_release(&info);
+	wink = b->store && look(b, &b->page) && b->page.features & FEATURE_WINK;
+	if (!wink)
+		free(TAKE_PTR(b->store));
+	return wink;
+}
+
+static void say_saved(const void *arg)
+{
+	struct before b = *(const struct before *)arg;
+	const uint64_t *old = b.page.counters;
+	struct lease_page now;
+	char count[HUMAN_MAX], saved[HUMAN_MAX];
+	uint64_t units;
+
+	/* Of another mount they would have begun anew. */
+	if (!look(&b, &now) || now.pid != b.page.pid ||
+	    now.since != b.page.since)
+		return;
+	units = now.counters[COUNTER_WINKED_IN] - old[COUNTER_WINKED_IN];
+	if (units == 0)
+		return;
+	human_count(units, count);
+	human_msec(now.counters[COUNTER_SAVED_MSEC] - old[COUNTER_SAVED_MSEC],
+		   saved);
+	say("%s unit%s fresh from the store, %s of compiling saved", count,
+	    units == 1 ? "" : "s", saved);
+}
+
+/* Where there may be something to say afterwards, the command gets a process of
+ * its own, else ours. */
+static int execute_and_say(const struct mount_job *job,
+			   const struct cargo_args *args, char **argv)
+{
+	struct before b = { 0 };
+	int status = -ENOENT;
+
+	if (look_before(job, args, &b))
+		status = run_child(execute, argv, say_saved, &b);
+	free(b.store);
+	return status < 0 ? execute(argv) : status;
+}
+
 static int run_command(struct mount_job *job, const char *store, char **argv)
 {
 	struct cargo_args args = cargo_args_of(argv);
@@ -162,7 +244,7 @@ static int run_command(struct mount_job *job, const char *store, char **argv)
 	}
 	if (mounted && args.cleans_all)
 		return clean_view(job, args.quiet);
-	return execute(argv);
+	return mounted ? execute_and_say(job, &args, argv) : execute(argv);
 }
 
 static int run_run(const struct verb *self, int argc, char **argv)
@@ -208,7 +290,10 @@ const struct verb verb_run = {
 		"stands in the\nway is a warning: the command is run in any "
 		"case, and its exit status is\npassed on (125 to 127 as of "
 		"env(1)). 'cargo clean' without a selection empties\nthe view "
-		"and leaves it mounted.",
+		"and leaves it mounted.\n\n"
+		"With -o wink a last line says how many units were in the "
+		"store, and what compiling\nthem took where they were built; "
+		"not with -q.",
 	.usage_status = RUN_USAGE,
 	.run = run_run,
 };

@@ -32,6 +32,11 @@ static void one_holder(void **state)
 	OK(lease_peek(p.st, 1, &held, &page));
 	assert_true(held);
 	assert_int_equal(page.counters[3], 5);
+	memset(&page, 0, sizeof(page));
+	OK(lease_peek_at(p.path, 1, &held, &page));
+	assert_true(held);
+	assert_int_equal(page.counters[3], 5);
+	assert_int_equal(lease_peek_at("/none", 1, &held, &page), -ENOENT);
 	assert_int_equal(lease_wait(p.st, 1, 30), -ETIMEDOUT);
 	a = lease_free(a);
 	OK(lease_peek(p.st, 1, &held, &page));
