@@ -39,7 +39,8 @@ struct mount {
 	struct latency *latency; /* NULL: without */
 	struct publisher *publisher;
 	struct hashes *hashes; /* of sources */
-	bool wink;	       /* -o wink */
+	bool wink;	       /* show units of the store */
+	bool publish;	       /* make known what is built */
 	int forgets;	       /* revalidate.c; atomic */
 
 	size_t fds; /* atomic: of them, those of all views together */

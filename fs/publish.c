@@ -214,6 +214,10 @@ static int step(struct job *j)
 			note_sources(j);
 		return r;
 	case STAGE_DEPS:
+		/* -o nopublish: what it was made from is known by now, and so
+		 * edits of it are seen. */
+		if (!j->view->mount->publish)
+			return -EPERM;
 		r = draft_deps(d);
 		return r < 0 ? r : draft_impure(d);
 	case STAGE_FILES:

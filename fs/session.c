@@ -231,7 +231,7 @@ static int start_threads(struct mount *m)
 		r = settler_start(m, &m->settler);
 	if (r == 0)
 		r = flusher_start(m, &m->flusher);
-	if (r == 0 && m->wink)
+	if (r == 0 && (m->wink || m->publish))
 		r = publisher_start(m, &m->publisher);
 	return r;
 }
@@ -267,6 +267,7 @@ static int open_all(struct start *s)
 	m->passthrough = m->features & FEATURE_PASSTHROUGH;
 	m->uring = m->features & FEATURE_URING;
 	m->wink = s->opts->wink;
+	m->publish = !s->opts->nopublish && (s->opts->wink || s->opts->publish);
 	if (m->wink)
 		m->features |= FEATURE_WINK;
 	m->hashes = hashes_new();

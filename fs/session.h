@@ -24,8 +24,10 @@ struct session_opts {
 	bool host;
 	bool foreground;
 	bool nopassthrough, nouring, nofastwake; /* -o of that name */
-	bool wink;	  /* -o wink: show units of the store, and publish */
-	bool allow_other; /* also set for root by default */
+	bool wink;	/* -o wink: show units of the store */
+	bool publish;	/* -o publish: make known what is built; so does wink */
+	bool nopublish; /* -o nopublish: not even then */
+	bool allow_other;     /* also set for root by default */
 	const char *log_path; /* NULL: STORE/log; "-": stderr */
 };
 

@@ -41,20 +41,25 @@ static int set_option(struct session_opts *opts, const char *name, size_t len)
 		const char *name;
 		bool *flag;
 		bool value;
+		bool *other; /* no longer set then */
 	} known[] = {
-		{ "nopassthrough", &opts->nopassthrough, true },
-		{ "nouring", &opts->nouring, true },
-		{ "nofastwake", &opts->nofastwake, true },
-		{ "wink", &opts->wink, true },
-		{ "nowink", &opts->wink, false },
-		{ "allow_other", &opts->allow_other, true },
-		{ "noallow_other", &opts->allow_other, false },
+		{ "nopassthrough", &opts->nopassthrough, true, NULL },
+		{ "nouring", &opts->nouring, true, NULL },
+		{ "nofastwake", &opts->nofastwake, true, NULL },
+		{ "wink", &opts->wink, true, NULL },
+		{ "nowink", &opts->wink, false, NULL },
+		{ "publish", &opts->publish, true, &opts->nopublish },
+		{ "nopublish", &opts->nopublish, true, &opts->publish },
+		{ "allow_other", &opts->allow_other, true, NULL },
+		{ "noallow_other", &opts->allow_other, false, NULL },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(known); i++) {
 		if (strlen(known[i].name) == len &&
 		    memcmp(known[i].name, name, len) == 0) {
 			*known[i].flag = known[i].value;
+			if (known[i].other)
+				*known[i].other = false;
 			return 0;
 		}
 	}
@@ -69,7 +74,8 @@ int mount_job_options(struct mount_job *job, const char *list)
 		if (len > 0 && set_option(&job->opts, list, len) < 0) {
 			say("unknown option '-o %.*s'; known are: "
 			    "nopassthrough, nouring, nofastwake, wink, "
-			    "nowink, allow_other, noallow_other",
+			    "nowink, publish, nopublish, allow_other, "
+			    "noallow_other",
 			    (int)len, list);
 			return -EINVAL;
 		}

@@ -84,7 +84,7 @@ test_wrong_places() {
 	says "says what to do" "name an empty or a new directory"
 	gives 2 "an unknown option of -o" mount -o nouring,fast "$ws/t"
 	says "is named" "'-o fast'"
-	says "with those there are" "nopassthrough, nouring, nofastwake, wink, nowink, allow_other, noallow_other"
+	says "with those there are" "nopassthrough, nouring, nofastwake, wink, nowink, publish, nopublish, allow_other, noallow_other"
 	[ ! -e "$ws/t" ]
 	is $? 0 "none of them made the directory"
 	gives 1 "umount of what is not mounted" umount "$ws/full"
