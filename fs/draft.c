@@ -16,6 +16,7 @@
 #include "fs/cargo/layout.h"
 #include "fs/content.h"
 #include "fs/inputs.h"
+#include "fs/unhashed.h"
 #include "fs/view.h"
 #include "store/base/broken.h"
 
@@ -66,6 +67,7 @@ void draft_release(struct draft *d)
 	free(d->profile_path);
 	free(d->package);
 	free(d->kind);
+	free(d->crate);
 	free(d->package_dir);
 	fingerprint_release(&d->fp);
 	dfile_release(&d->dfile);
@@ -141,9 +143,16 @@ static int copy_names_locked(struct draft *d, const struct node *dir)
 		return -ENOENT;
 	d->profile_path = strndup(path, l.profile_len);
 	d->package = strndup(l.name.p, l.name.len);
-	for (nm = dir->dir.first; nm && !d->kind; nm = nm->next)
-		if (nm->len > 5 && strcmp(nm->s + nm->len - 5, ".json") == 0)
-			d->kind = strndup(nm->s, nm->len - 5);
+	for (nm = dir->dir.first; nm; nm = nm->next) {
+		if (nm->len <= 5 || strcmp(nm->s + nm->len - 5, ".json") != 0)
+			continue;
+		/* Units without H share the directory: a library, its
+		 * documentation, examples that are libraries. Which of them
+		 * the other files are of is not known. */
+		if (d->kind)
+			return -EPERM;
+		d->kind = strndup(nm->s, nm->len - 5);
+	}
 	if (!d->kind)
 		return -ENOENT;
 	return d->profile_path && d->package ? 0 : -ENOMEM;
@@ -414,21 +423,30 @@ static int add_tree(struct files *fs, const struct name *nm)
 	return r;
 }
 
+/* A file without H is whoever's wrote it last: this unit's if that was while
+ * cargo made it. Nobody can set a ctime. */
+static bool is_own(const struct draft *d, const struct node *n)
+{
+	return n->ctime >= d->invoked && n->ctime <= d->finished;
+}
+
 static int add_section(struct files *fs, const struct node *profile,
 		       const char *section)
 {
-	struct view *v = fs->draft->view;
+	const struct draft *d = fs->draft;
+	struct view *v = d->view;
 	struct name *nm;
-	const char *h;
 	int r = 0;
 
 	nm = name_find_locked(v, profile, section, strlen(section));
 	if (!nm || !node_is_dir(nm->node))
 		return 0;
 	for (nm = nm->node->dir.first; r == 0 && nm; nm = nm->next) {
-		h = layout_unit_of(nm->s, nm->len);
-		if (h && unit_hash_of(h) == fs->draft->hash)
-			r = add_tree(fs, nm);
+		if (!name_is_of_unit(nm, d->hash, d->crate ? d->crate : ""))
+			continue;
+		r = layout_unit_of(nm->s, nm->len) || is_own(d, nm->node)
+			    ? add_tree(fs, nm)
+			    : -EPERM;
 	}
 	return r;
 }
@@ -444,6 +462,8 @@ static int add_all_locked(struct files *fs)
 
 	if (!profile || !u || u->generation != d->generation)
 		return -ENOENT;
+	/* From now on a change of them is one of the unit's. */
+	u->unhashed = d->crate != NULL;
 	for (size_t i = 0; r == 0 && i < ARRAY_LEN(sections); i++)
 		r = add_section(fs, profile, sections[i]);
 	return r;
@@ -563,6 +583,7 @@ int draft_finish(struct draft *d)
 	(void)clock_gettime(CLOCK_REALTIME, &now);
 	d->key.scope = *build_scope(d->build, s);
 	o->flags = (d->impure ? UNIT_IMPURE : 0) |
+		   (d->crate ? UNIT_UNHASHED : 0) |
 		   (d->is_local || d->needs_local ? UNIT_LOCAL : 0);
 	o->profile = text_of(d->profile_path);
 	o->package = text_of(d->package);

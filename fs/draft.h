@@ -49,6 +49,7 @@ struct draft {
 	char *profile_path;	   /* "debug" */
 	char *package;		   /* "serde" */
 	char *kind;		   /* "lib-serde" */
+	char *crate;	   /* of outputs without H (unhashed.h), or NULL */
 	char *package_dir; /* is_local: from the workspace; "." is itself */
 	struct buf json, hash_file, dfile_bytes;
 	struct dfile dfile;    /* points into dfile_bytes; not of a run */

@@ -48,6 +48,25 @@ static bool is_searched(const struct draft *d, const struct unit_file *f)
 	return !ends_with(f->path, ".d");
 }
 
+static bool has_metadata(const struct draft *d)
+{
+	for (size_t i = 0; i < d->obj.file_count; i++)
+		if (ends_with(d->obj.files[i].path, ".rmeta"))
+			return true;
+	return false;
+}
+
+static enum scan_verdict search_metadata(const void *p, size_t len,
+					 const struct metadata_paths *known)
+{
+	return metadata_names_sources(p, len, known) ||
+			       broken("winkin-metadata")
+		       ? SCAN_CLEAN
+		       : SCAN_FOUND;
+}
+
+/* A library's metadata is in a file beside it, too, where cargo asks for one:
+ * not where a dynamic library is made as well. */
 static enum scan_verdict search(const struct draft *d,
 				const struct unit_file *f, const void *p)
 {
@@ -60,13 +79,18 @@ static enum scan_verdict search(const struct draft *d,
 		.sources = d->dfile.sources,
 		.source_count = d->dfile.source_count,
 	};
+	struct span metadata;
+	enum scan_verdict v;
 
-	if (!ends_with(f->path, ".rmeta") || d->is_run)
-		return scan_paths(p, f->size, known.dirs, 2, NULL);
-	return metadata_names_sources(p, f->size, &known) ||
-			       broken("winkin-metadata")
-		       ? SCAN_CLEAN
-		       : SCAN_FOUND;
+	if (ends_with(f->path, ".rmeta") && !d->is_run)
+		return search_metadata(p, f->size, &known);
+	v = scan_paths(p, f->size, known.dirs, 2, NULL);
+	if (v != SCAN_CLEAN || d->is_run || !ends_with(f->path, ".rlib") ||
+	    has_metadata(d))
+		return v;
+	return scan_rlib_metadata(p, f->size, &metadata)
+		       ? search_metadata(metadata.p, metadata.len, &known)
+		       : SCAN_OPAQUE;
 }
 
 /* Read, not mapped: a blob that a failing disk has cut short must not be the
@@ -110,21 +134,6 @@ static int search_file(const struct draft *d, const struct unit_file *f,
 	return r;
 }
 
-/* A library without its metadata beside it: what is in the library is not
- * looked into. */
-static bool lacks_metadata(const struct draft *d)
-{
-	bool library = false, metadata = false;
-
-	for (size_t i = 0; i < d->obj.file_count; i++) {
-		struct span_str path = d->obj.files[i].path;
-
-		library = library || ends_with(path, ".rlib");
-		metadata = metadata || ends_with(path, ".rmeta");
-	}
-	return library && !metadata;
-}
-
 /* A link by an absolute name: whatever is there is not in the object. */
 static bool leads_away(const struct unit_file *f)
 {
@@ -134,8 +143,6 @@ static bool leads_away(const struct unit_file *f)
 
 int draft_guard(struct draft *d)
 {
-	if (lacks_metadata(d))
-		return draft_add_place(d);
 	for (size_t i = 0; i < d->obj.file_count; i++) {
 		const struct unit_file *f = &d->obj.files[i];
 		enum scan_verdict verdict;

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "fs/cargo/buildout.h"
@@ -22,6 +23,7 @@
 #include "fs/hashes.h"
 #include "fs/inputs.h"
 #include "fs/mount.h"
+#include "fs/unhashed.h"
 #include "fs/view.h"
 #include "store/base/broken.h"
 #include "store/base/io.h"
@@ -300,6 +302,32 @@ static int dfile_path(struct draft *d, const char *dir, char ret[PATH_MAX])
 	return 0;
 }
 
+/* A dynamic library's, which is named by its crate alone. */
+static int read_unhashed_dfile(struct draft *d, struct buf *bytes)
+{
+	char path[PATH_MAX], crate[NAME_MAX + 1];
+	struct unit *u;
+	int64_t time;
+	bool is_lib;
+	int n;
+
+	lock_acquire(&d->view->lock);
+	u = unit_find_locked(d->view, d->profile, d->hash);
+	is_lib = u && unhashed_crate_locked(d->view, u, crate);
+	lock_release(&d->view->lock);
+	if (!is_lib)
+		return -ENOENT;
+	free(d->crate);
+	d->crate = strdup(crate);
+	if (!d->crate)
+		return -ENOMEM;
+	n = snprintf(path, sizeof(path), "%s/deps/%s.d", d->profile_path,
+		     crate);
+	if (n < 0 || (size_t)n >= sizeof(path))
+		return -ENAMETOOLONG;
+	return draft_read(d, path, DFILE_MAX, bytes, &time);
+}
+
 static int read_dfile(struct draft *d, struct buf *bytes)
 {
 	static const char *const dirs[] = { "deps", "examples", "build" };
@@ -312,7 +340,17 @@ static int read_dfile(struct draft *d, struct buf *bytes)
 		if (r == 0)
 			r = draft_read(d, path, DFILE_MAX, bytes, &time);
 	}
-	return r;
+	return r == -ENOENT ? read_unhashed_dfile(d, bytes) : r;
+}
+
+static bool is_of_crate(const struct draft *d, struct span output)
+{
+	const char *slash = memrchr(output.p, '/', output.len);
+	const char *base = slash ? slash + 1 : output.p;
+
+	return span_is(layout_crate_of(base,
+				       (size_t)(output.p + output.len - base)),
+		       d->crate);
 }
 
 static bool is_below(struct span path, struct span dir)
@@ -330,8 +368,8 @@ static int look_at_outputs(struct draft *d, const struct dfile *df)
 	for (size_t i = 0; i < df->output_count; i++) {
 		struct span o = df->outputs[i];
 
-		/* Dynamic libraries without H share a name with others. */
-		if (!memmem(o.p, o.len, hex, UNIT_HASH_LEN))
+		if (d->crate ? !is_of_crate(d, o)
+			     : !memmem(o.p, o.len, hex, UNIT_HASH_LEN))
 			return -EPERM;
 		/* Cargo knows the mount by another name: its paths are not
 		 * those that are searched for. */
@@ -340,7 +378,8 @@ static int look_at_outputs(struct draft *d, const struct dfile *df)
 		if (!span_ends(o, ".d") && !span_ends(o, ".rlib") &&
 		    !span_ends(o, ".rmeta"))
 			d->is_linked = true;
-		if (span_ends(o, ".so"))
+		/* No macro is without H. */
+		if (span_ends(o, ".so") && !d->crate)
 			d->is_macro = true;
 	}
 	return 0;

@@ -12,6 +12,7 @@
 #include "fs/draft.h"
 #include "fs/log.h"
 #include "fs/mount.h"
+#include "fs/unhashed.h"
 #include "fs/units.h"
 #include "fs/view.h"
 #include "fs/why.h"
@@ -175,6 +176,8 @@ static int publish(struct job *j)
 		view_count(j->view, COUNTER_PUBLISHED, 1);
 	if (r == -ENOENT)
 		return -EAGAIN;
+	if (r == 0 && d->crate)
+		r = unhashed_publish(j->view->store, d->crate, j->hash);
 	return r < 0 ? r : make_known(j);
 }
 

@@ -19,6 +19,7 @@
 #include "fs/mount.h"
 #include "fs/notify.h"
 #include "fs/publish.h"
+#include "fs/unhashed.h"
 #include "fs/units.h"
 #include "fs/view.h"
 #include "fs/why.h"
@@ -327,6 +328,7 @@ void revalidate_opened(struct view *v, uint64_t ino, pid_t tid)
 		/* What was edited before it could be hashed is seen by that. */
 		publish_catch_up(v->mount);
 		(void)collect(&r);
+		r.changed = unhashed_expire_losers(v);
 		for (size_t i = 0; i < r.count; i++)
 			look(&r, &r.items[i], 0);
 		if (r.changed)

@@ -13,6 +13,7 @@
 #include "fs/attr.h"
 #include "fs/cargo/layout.h"
 #include "fs/namei.h"
+#include "fs/unhashed.h"
 #include "fs/view.h"
 #include "store/base/buf.h"
 
@@ -135,7 +136,7 @@ struct unit *units_next_locked(struct view *v, const struct unit *u)
 
 /* --- the attribute ----------------------------------------------------- */
 
-static struct node *fingerprint_of(struct view *v, const struct unit *u)
+struct node *unit_fingerprint_locked(struct view *v, const struct unit *u)
 {
 	struct node *dir = NULL;
 
@@ -240,7 +241,7 @@ void unit_begins_locked(struct view *v, struct unit *u)
 	u->begun = ++v->units->events;
 }
 
-static void open_unit(struct view *v, struct unit *u)
+void unit_open_locked(struct view *v, struct unit *u)
 {
 	struct node *dir;
 
@@ -250,7 +251,7 @@ static void open_unit(struct view *v, struct unit *u)
 		unit_begins_locked(v, u);
 	unset_known(v, u);
 	if (u->state == UNIT_KNOWN) {
-		dir = fingerprint_of(v, u);
+		dir = unit_fingerprint_locked(v, u);
 		/* Removing needs no memory that could be missing. */
 		if (dir)
 			node_drop_identity_locked(v, dir);
@@ -263,7 +264,33 @@ static void open_all(struct view *v)
 {
 	for (size_t i = 0; i < SLOTS; i++)
 		for (struct unit *u = v->units->slot[i]; u; u = u->next)
-			open_unit(v, u);
+			unit_open_locked(v, u);
+}
+
+/* Whether a directory is @top, or below it. */
+static bool is_below(const struct node *dir, const struct node *top)
+{
+	while (dir && dir != top)
+		dir = dir->names ? dir->names->parent : NULL;
+	return dir != NULL;
+}
+
+/*
+ * The units of all profiles below a directory, or of the one that has this
+ * section. Not of others: cargo makes a triple's directory by renaming an empty
+ * one.
+ */
+static void open_below(struct view *v, const struct name *nm)
+{
+	struct unit *u = NULL;
+
+	while ((u = units_next_locked(v, u)) != NULL) {
+		const struct node *profile = node_find_locked(v, u->profile);
+
+		if (!profile || profile == nm->parent ||
+		    is_below(profile, nm->node))
+			unit_open_locked(v, u);
+	}
 }
 
 /* The directory at the first @len bytes of a name's path. */
@@ -283,6 +310,15 @@ static bool is_part(const struct layout *l)
 {
 	return l->unit && l->profile_len > 0 && !l->per_unit &&
 	       l->role != ROLE_FINAL && l->role != ROLE_FINAL_DFILE;
+}
+
+/* Whether it is an output in deps/ whose name has no H. */
+static bool is_unhashed(const struct layout *l)
+{
+	return !l->unit && !l->per_unit && l->profile_len > 0 &&
+	       (l->role == ROLE_RLIB || l->role == ROLE_RMETA ||
+		l->role == ROLE_DYLIB || l->role == ROLE_STATICLIB ||
+		l->role == ROLE_DFILE);
 }
 
 static void note_fingerprint(struct unit *u, const struct name *nm,
@@ -306,6 +342,10 @@ static bool change(struct view *v, const struct name *nm)
 	if (name_path_locked(nm, path, sizeof(path)) < 0)
 		return false;
 	l = layout_classify(path);
+	if (is_unhashed(&l))
+		unhashed_changed_locked(v,
+					ancestor(nm, path, l.profile_len)->ino,
+					layout_crate_of(nm->s, nm->len));
 	if (!is_part(&l))
 		return l.role == ROLE_TOP || l.role == ROLE_SECTION;
 	u = unit_get_locked(v, ancestor(nm, path, l.profile_len)->ino,
@@ -315,40 +355,66 @@ static bool change(struct view *v, const struct name *nm)
 		return false;
 	}
 	note_fingerprint(u, nm, &l);
-	open_unit(v, u);
+	unit_open_locked(v, u);
 	/* Cargo writes it just before it starts the compiler or the script. */
 	if (l.role == ROLE_FP_INVOKED || l.role == ROLE_RUN_INVOKED)
 		unit_begins_locked(v, u);
 	return false;
 }
 
-bool unit_place_locked(struct view *v, uint64_t parent, const char *name,
-		       struct unit_place *ret_place)
+/* What a name in a directory is, or would be. */
+static bool classify(struct view *v, uint64_t parent, const char *name,
+		     char path[PATH_MAX], struct layout *ret_layout)
 {
 	struct node *dir = node_find_locked(v, parent);
-	char path[PATH_MAX];
-	struct layout l;
 	size_t len = 0;
 
 	if (!dir || !node_is_dir(dir))
 		return false;
 	if (dir->names) {
-		if (name_path_locked(dir->names, path, sizeof(path)) < 0)
+		if (name_path_locked(dir->names, path, PATH_MAX) < 0)
 			return false;
 		len = strlen(path);
 		path[len++] = '/';
 	}
-	if (len + strlen(name) >= sizeof(path))
+	if (len + strlen(name) >= PATH_MAX)
 		return false;
 	memcpy(path + len, name, strlen(name) + 1);
-	l = layout_classify(path);
-	if (!is_part(&l))
+	*ret_layout = layout_classify(path);
+	return true;
+}
+
+bool unit_place_locked(struct view *v, uint64_t parent, const char *name,
+		       struct unit_place *ret_place)
+{
+	char path[PATH_MAX];
+	struct layout l;
+	struct node *dir;
+
+	if (!classify(v, parent, name, path, &l) || !is_part(&l))
 		return false;
 	dir = view_walk_locked(v, path, l.profile_len);
 	if (!dir)
 		return false;
 	ret_place->profile = dir->ino;
 	ret_place->hash = unit_hash_of(l.unit);
+	return true;
+}
+
+bool unit_crate_locked(struct view *v, uint64_t parent, const char *name,
+		       uint64_t *ret_profile, struct span *ret_crate)
+{
+	char path[PATH_MAX];
+	struct layout l;
+	struct node *dir;
+
+	if (!classify(v, parent, name, path, &l) || !is_unhashed(&l))
+		return false;
+	*ret_crate = layout_crate_of(name, strlen(name));
+	dir = view_walk_locked(v, path, l.profile_len);
+	if (!dir || ret_crate->len == 0)
+		return false;
+	*ret_profile = dir->ino;
 	return true;
 }
 
@@ -361,7 +427,7 @@ void units_changed_locked(struct view *v, const struct name *nm)
 void units_removed_locked(struct view *v, const struct name *nm)
 {
 	if (v->units && change(v, nm) && node_is_dir(nm->node))
-		open_all(v);
+		open_below(v, nm);
 }
 
 void units_written_locked(struct view *v, const struct node *n)
@@ -375,7 +441,7 @@ int unit_set_identity_locked(struct view *v, struct unit *u,
 			     const struct unit_identity *id)
 {
 	_cleanup_(buf_release) struct buf b = { 0 };
-	struct node *dir = fingerprint_of(v, u);
+	struct node *dir = unit_fingerprint_locked(v, u);
 	int r;
 
 	if (!dir)
@@ -389,6 +455,7 @@ int unit_set_identity_locked(struct view *v, struct unit *u,
 	unset_known(v, u);
 	u->id = *id;
 	set_known(v, u);
+	u->unhashed = id->flags & UNIT_UNHASHED;
 	u->sources = unit_sources_free(u->sources);
 	return 0;
 }
@@ -407,7 +474,8 @@ bool units_older_locked(struct view *v, uint64_t build)
 	struct node *dir;
 
 	while ((u = units_next_locked(v, u)) != NULL) {
-		dir = u->bound_by == build ? NULL : fingerprint_of(v, u);
+		dir = u->bound_by == build ? NULL
+					   : unit_fingerprint_locked(v, u);
 		if (dir && has_json(dir))
 			return true;
 	}
@@ -421,12 +489,16 @@ static const char *const sections[] = { ".fingerprint", "build", "deps",
 
 typedef void (*name_fn)(struct view *v, struct name *nm, void *arg);
 
-/* Each name that carries the unit's H, in the directories where units are. */
+/* Each name of the unit, in the directories where units are. */
 static void each_name(struct view *v, uint64_t profile, uint64_t hash,
 		      name_fn fn, void *arg)
 {
 	struct node *dir = node_find_locked(v, profile);
+	struct unit *u = unit_find_locked(v, profile, hash);
+	char crate[NAME_MAX + 1];
 
+	if (!u || !u->unhashed || !unhashed_crate_locked(v, u, crate))
+		crate[0] = '\0';
 	for (size_t i = 0; dir && i < ARRAY_LEN(sections); i++) {
 		struct name *nm = name_find_locked(v, dir, sections[i],
 						   strlen(sections[i]));
@@ -434,10 +506,8 @@ static void each_name(struct view *v, uint64_t profile, uint64_t hash,
 
 		nm = nm && node_is_dir(nm->node) ? nm->node->dir.first : NULL;
 		for (; nm; nm = next) {
-			const char *h = layout_unit_of(nm->s, nm->len);
-
 			next = nm->next;
-			if (h && unit_hash_of(h) == hash)
+			if (name_is_of_unit(nm, hash, crate))
 				fn(v, nm, arg);
 		}
 	}
@@ -551,17 +621,23 @@ static void expire_output(struct view *v, struct name *nm, void *arg)
 		remove_tree_locked(v, output);
 }
 
+void unit_expire_locked(struct view *v, const struct unit *u)
+{
+	struct node *dir = unit_fingerprint_locked(v, u);
+
+	if (dir)
+		expire_fingerprint(v, dir);
+	each_name(v, u->profile, u->hash, expire_output, NULL);
+}
+
 void unit_expire(struct view *v, uint64_t profile, uint64_t hash)
 {
-	struct node *dir;
 	struct unit *u;
 
 	lock_acquire(&v->lock);
 	u = unit_find_locked(v, profile, hash);
-	dir = u ? fingerprint_of(v, u) : NULL;
-	if (dir)
-		expire_fingerprint(v, dir);
-	each_name(v, profile, hash, expire_output, NULL);
+	if (u)
+		unit_expire_locked(v, u);
 	lock_release(&v->lock);
 }
 
@@ -606,6 +682,7 @@ static int load_fingerprint(struct view *v, struct node *dir)
 	    unit_identity_decode(value, len, &id)) {
 		u->id = id;
 		set_known(v, u);
+		u->unhashed = id.flags & UNIT_UNHASHED;
 	} else if (has_json(dir)) {
 		u->state = UNIT_BUILT;
 	}

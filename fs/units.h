@@ -23,6 +23,7 @@
 #include <stdint.h>
 
 #include "fs/build.h"
+#include "fs/cargo/span.h"
 #include "store/digest.h"
 
 struct name;
@@ -39,6 +40,8 @@ enum unit_flag {
 	UNIT_STORED = 1 << 1,
 	/* It, or something it depends on, is of the workspace. */
 	UNIT_LOCAL = 1 << 2,
+	/* Its outputs carry no H; see unhashed.h. */
+	UNIT_UNHASHED = 1 << 3,
 };
 
 struct unit_identity {
@@ -69,6 +72,8 @@ struct unit {
 	uint64_t hash;
 	uint64_t fingerprint; /* number of its directory, or 0 */
 	enum unit_state state;
+	/* Outputs without H: set while it is KNOWN, or about to be. */
+	bool unhashed;
 	/* Grows whenever something of it changes. */
 	uint32_t generation;
 	/*
@@ -100,6 +105,11 @@ struct unit *unit_by_fingerprint_locked(struct view *v, uint64_t fpr,
 /* All of them, in no order: NULL begins, and is the end. */
 struct unit *units_next_locked(struct view *v, const struct unit *u);
 
+/* The directory of its fingerprint, NULL: there is none. */
+struct node *unit_fingerprint_locked(struct view *v, const struct unit *u);
+/* Something of it has changed: nothing is known of it any more. */
+void unit_open_locked(struct view *v, struct unit *u);
+
 /*
  * The unit that a name in a directory belongs to, or would. False: none that
  * could be shared.
@@ -109,6 +119,9 @@ struct unit_place {
 };
 bool unit_place_locked(struct view *v, uint64_t parent, const char *name,
 		       struct unit_place *ret_place);
+/* The same of an output without H: its profile, and the crate it is of. */
+bool unit_crate_locked(struct view *v, uint64_t parent, const char *name,
+		       uint64_t *ret_profile, struct span *ret_crate);
 
 /*
  * What was made, or may be written from now on, has this name: the unit it
@@ -152,6 +165,7 @@ bool unit_restamp(struct view *v, uint64_t profile, uint64_t hash,
 /* Removes what says that it was compiled, so that cargo compiles it and all
  * that depends on it. */
 void unit_expire(struct view *v, uint64_t profile, uint64_t hash);
+void unit_expire_locked(struct view *v, const struct unit *u);
 /* Removes all its files. */
 void unit_remove_locked(struct view *v, uint64_t profile, uint64_t hash);
 

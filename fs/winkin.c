@@ -14,6 +14,7 @@
 #include "fs/cargo/layout.h"
 #include "fs/inputs.h"
 #include "fs/mount.h"
+#include "fs/unhashed.h"
 #include "fs/units.h"
 #include "fs/view.h"
 #include "fs/why.h"
@@ -34,6 +35,8 @@ struct wink {
 struct search {
 	struct wink *wink;
 	uint64_t profile; /* number of the profile's directory */
+	char profile_path[256];
+	size_t profile_path_len;
 	struct unit_key key;
 	int64_t began; /* before the first look at an input */
 	int64_t stamp;
@@ -104,6 +107,14 @@ static int look_up(struct search *s, const struct unit_list *list,
 
 /* --- candidates -------------------------------------------------------- */
 
+/* Profiles share an H where they compile alike, as for the host, or where names
+ * have none; the fingerprint has the path of the profile. */
+static bool is_profile(const struct search *s, struct span_str profile)
+{
+	return profile.len == s->profile_path_len &&
+	       memcmp(profile.p, s->profile_path, profile.len) == 0;
+}
+
 /*
  * Objects of one key differ in cargo's fingerprint only. The newest is the
  * best guess; with a wrong one cargo compiles.
@@ -118,7 +129,8 @@ static int on_object(uint64_t fpr, const void *object, size_t len, void *arg)
 	r = unit_object_decode(object, len, &obj);
 	if (r < 0)
 		return r == -ENOMEM ? r : 0;
-	better = s->object.len == 0 || obj.created > s->created;
+	better = (s->object.len == 0 || obj.created > s->created) &&
+		 is_profile(s, obj.profile);
 	if (better)
 		s->created = obj.created;
 	unit_object_release(&obj);
@@ -216,6 +228,27 @@ static int64_t now(struct view *v)
 	return t;
 }
 
+static int find_profile(struct search *s)
+{
+	struct view *v = s->wink->view;
+	char path[PATH_MAX];
+	struct node *dir;
+	int r = -ENOENT;
+
+	lock_acquire(&v->lock);
+	dir = node_find_locked(v, s->profile);
+	if (dir && dir->names)
+		r = name_path_locked(dir->names, path, sizeof(path));
+	lock_release(&v->lock);
+	if (r == 0 && strlen(path) >= sizeof(s->profile_path))
+		r = -ENAMETOOLONG;
+	if (r < 0)
+		return r;
+	s->profile_path_len = strlen(path);
+	memcpy(s->profile_path, path, s->profile_path_len + 1);
+	return 0;
+}
+
 /* Hands over what was tried in vain. */
 static int search_and_bind(struct wink *w, uint64_t profile, uint64_t hash,
 			   bool replace, struct why_tries *ret_tries)
@@ -224,7 +257,7 @@ static int search_and_bind(struct wink *w, uint64_t profile, uint64_t hash,
 			    .profile = profile,
 			    .key = { .hash = hash },
 			    .began = now(w->view) };
-	int r = 0;
+	int r = find_profile(&s);
 
 	for (int i = 0; r == 0 && i < SCOPE_COUNT; i++)
 		r = search_scope(&s, build_scope(w->build, (enum scope)i));
@@ -305,25 +338,77 @@ static bool lacks(struct view *v, uint64_t parent, const char *name,
 	return lacking;
 }
 
+/* The same of an output without H. */
+static bool lacks_crate(struct view *v, uint64_t parent, const char *name,
+			uint64_t *ret_profile, struct span *ret_crate)
+{
+	bool lacking;
+
+	lock_acquire(&v->lock);
+	lacking = unit_crate_locked(v, parent, name, ret_profile, ret_crate) &&
+		  !unhashed_is_there_locked(v, *ret_profile, *ret_crate);
+	lock_release(&v->lock);
+	return lacking;
+}
+
 bool winkin_may_come(struct view *v, uint64_t parent, const char *name)
 {
 	uint64_t profile, hash;
+	struct span crate;
 
-	return winks(v) && lacks(v, parent, name, &profile, &hash);
+	return winks(v) && (lacks(v, parent, name, &profile, &hash) ||
+			    lacks_crate(v, parent, name, &profile, &crate));
+}
+
+struct crate_search {
+	struct wink *wink;
+	uint64_t profile;
+};
+
+static int on_crate(uint64_t hash, void *arg)
+{
+	struct crate_search *s = arg;
+	struct unit *u;
+	bool there;
+
+	lock_acquire(&s->wink->view->lock);
+	u = unit_find_locked(s->wink->view, s->profile, hash);
+	there = u && u->state != UNIT_OPEN;
+	lock_release(&s->wink->view->lock);
+	return !there && wink_unit(s->wink, s->profile, hash) == 0;
+}
+
+/* A dependant asks for an output by its crate's name: any unit that was
+ * published with it may be the one. */
+static bool wink_crate(struct wink *w, uint64_t profile, struct span crate)
+{
+	struct crate_search s = { w, profile };
+	uint64_t key = unhashed_key(crate);
+
+	if (build_has_missed(w->build, profile, key))
+		return false;
+	if (unhashed_foreach(w->view->store, crate, on_crate, &s) > 0)
+		return true;
+	build_missed(w->build, profile, key);
+	return false;
 }
 
 bool winkin_missing(struct view *v, uint64_t parent, const char *name,
 		    pid_t tid)
 {
 	struct wink w = { .view = v, .name = name };
-	uint64_t profile, hash;
+	uint64_t profile, hash = 0;
+	struct span crate;
 	bool shown = false;
 
-	if (!winks(v) || !lacks(v, parent, name, &profile, &hash))
+	if (!winks(v) || (!lacks(v, parent, name, &profile, &hash) &&
+			  !lacks_crate(v, parent, name, &profile, &crate)))
 		return false;
 	w.build = build_of(v, tid);
-	if (w.build)
+	if (w.build && hash != 0)
 		shown = wink_unit(&w, profile, hash) == 0;
+	else if (w.build)
+		shown = wink_crate(&w, profile, crate);
 	build_unref(w.build);
 	return shown;
 }

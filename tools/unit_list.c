@@ -126,7 +126,8 @@ static int on_unit(const struct unit_key *key, const struct unit_object *obj,
 	struct unit_item u;
 	int r;
 
-	if (ld->held && !held_has(ld->held, key))
+	/* Without files it only leads to others; see fs/unhashed.h. */
+	if (obj->file_count == 0 || (ld->held && !held_has(ld->held, key)))
 		return 0;
 	r = make_room(&ld->list);
 	if (r == 0)

@@ -132,6 +132,38 @@ static const struct {
 	{ ".d", ROLE_DFILE },
 };
 
+static bool is_crate_name(struct span s)
+{
+	for (size_t i = 0; i < s.len; i++) {
+		char c = s.p[i];
+
+		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+		      (c >= '0' && c <= '9') || c == '_'))
+			return false;
+	}
+	return true;
+}
+
+struct span layout_crate_of(const char *name, size_t len)
+{
+	struct span s = { name, len }, none = { name, 0 };
+
+	if (layout_unit_of(name, len))
+		return none;
+	for (size_t i = 0; i < ARRAY_LEN(endings); i++) {
+		const char *lib = endings[i].role == ROLE_DFILE ? "" : "lib";
+
+		if (!span_ends(s, endings[i].ending) || !span_starts(s, lib))
+			continue;
+		s.len -= strlen(endings[i].ending);
+		if (s.len <= strlen(lib))
+			return none;
+		s = span_from(s, strlen(lib));
+		return is_crate_name(s) ? s : none;
+	}
+	return none;
+}
+
 /* What rustc wrote into a file of this name; @tail is what is behind H. */
 static enum layout_role output_role(struct span file, const char *tail)
 {

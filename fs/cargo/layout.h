@@ -127,4 +127,10 @@ struct layout layout_classify(const char *path);
  */
 const char *layout_unit_of(const char *name, size_t len);
 
+/*
+ * The crate of an output in deps/ that carries no H: "x" of "libx.so",
+ * "libx.rlib", "libx.rmeta", "libx.a" and "x.d". Empty for all other names.
+ */
+struct span layout_crate_of(const char *name, size_t len);
+
 #endif

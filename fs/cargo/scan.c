@@ -23,6 +23,8 @@
 #define AR_END_AT 58
 #define AR_END "`\n"
 
+#define RLIB_METADATA "lib.rmeta"
+
 /* What hides its content, by how it begins. */
 static const struct span opaque[] = {
 	{ "BC\xc0\xde", 4 },	   /* LLVM's bitcode */
@@ -130,7 +132,7 @@ static int ar_next(struct span *rest, struct member *ret)
 static bool is_harmless(struct span name)
 {
 	static const char *const names[] = { "/ ", "// ", "/SYM64/",
-					     "__.SYMDEF", "lib.rmeta" };
+					     "__.SYMDEF", RLIB_METADATA };
 
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
 		if (span_starts(name, names[i]))
@@ -160,6 +162,23 @@ static int scan_archive(struct scan *s, enum scan_verdict *ret)
 			*ret = v;
 	}
 	return 0;
+}
+
+bool scan_rlib_metadata(const void *p, size_t len, struct span *ret_metadata)
+{
+	struct span rest = { p, len };
+	struct member m;
+
+	if (!span_starts(rest, AR_MAGIC))
+		return false;
+	rest = span_from(rest, strlen(AR_MAGIC));
+	while (rest.len && ar_next(&rest, &m) == 0) {
+		if (!span_starts(m.name, RLIB_METADATA))
+			continue;
+		*ret_metadata = m.data;
+		return true;
+	}
+	return false;
 }
 
 enum scan_verdict scan_paths(const void *p, size_t len,

@@ -38,6 +38,7 @@
 #ifndef CARGO_SCAN_H
 #define CARGO_SCAN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "fs/cargo/span.h"
@@ -63,5 +64,8 @@ struct scan_hit {
 enum scan_verdict scan_paths(const void *p, size_t len,
 			     const struct span *paths, size_t count,
 			     struct scan_hit *ret_hit);
+
+/* rustc's metadata in an rlib, for metadata.h. False: there is none. */
+bool scan_rlib_metadata(const void *p, size_t len, struct span *ret_metadata);
 
 #endif

@@ -70,6 +70,8 @@ mounts() {
 		revalidate-stale   1 cargo/wink.sh other_checkouts
 		scope-config       1 cargo/wink.sh configurations
 		settle-recheck     5 fuse/posix.sh -f settled_raced
+		unhashed-loser     1 cargo/wink-kinds.sh written_over
+		unhashed-owner     1 cargo/wink-kinds.sh written_over
 		unsynced-mark      2 crash/powercut.sh 12 {}
 		winkin-dep         1 cargo/wink.sh dep_other
 		winkin-env         1 cargo/wink.sh environments

@@ -227,12 +227,50 @@ static void test_roles(void **state)
 	}
 }
 
+static void test_crate_of_a_name(void **state)
+{
+	static const struct {
+		const char *name, *crate;
+	} names[] = {
+		{ "libx_1.so", "x_1" },
+		{ "libx.rlib", "x" },
+		{ "libx.rmeta", "x" },
+		{ "libx.a", "x" },
+		{ "x.d", "x" },
+		{ "libx.d", "libx" },
+		{ "x.so", "" },
+		{ "lib.so", "" },
+		{ ".d", "" },
+		{ "libx", "" },
+		{ "libx.so.1", "" },
+		{ "lib.x.so", "" },
+		{ "x.y.d", "" },
+		{ "libx-" H ".so", "" },
+		{ "x-" H ".d", "" },
+		{ "libx-y.so", "" },
+		{ H ".d", "" },
+		{ "rmetaAbc123", "" },
+		{ "", "" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		struct span s =
+			layout_crate_of(names[i].name, strlen(names[i].name));
+
+		print_message("# %s\n", names[i].name);
+		assert_int_equal(s.len, strlen(names[i].crate));
+		assert_memory_equal(s.p, names[i].crate, s.len);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_paths),
 		cmocka_unit_test(test_roles),
 		cmocka_unit_test(test_unit_of_a_name),
+		cmocka_unit_test(test_crate_of_a_name),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -355,13 +355,18 @@ static void test_rlib(void **state)
 		{ ".rodata", SHT_PROGBITS, SHF_ALLOC, 0, "clean" },
 	};
 	struct buf object = make_elf(shapes[0], c, 2), bad, b = make_archive();
+	struct span metadata;
 
 	(void)state;
 	put_text(&b, "/", "symbols");
+	assert_false(scan_rlib_metadata(b.data, b.len, &metadata));
 	put_text(&b, "//", "x.0123.rcgu.o/\n");
 	put_text(&b, "lib.rmeta/", "rust" ROOT);
 	put_member(&b, "/0", object.data, object.len);
 	assert_int_equal(scan(&b), SCAN_CLEAN);
+	assert_true(scan_rlib_metadata(b.data, b.len, &metadata));
+	assert_true(span_is(metadata, "rust" ROOT));
+	assert_false(scan_rlib_metadata(object.data, object.len, &metadata));
 	c[1].content = "not " ROOT " clean";
 	bad = make_elf(shapes[0], c, 2);
 	put_member(&b, "/0", bad.data, bad.len);
