@@ -16,6 +16,7 @@
 #include "fs/cargo/layout.h"
 #include "fs/content.h"
 #include "fs/inputs.h"
+#include "fs/repair.h"
 #include "fs/unhashed.h"
 #include "fs/view.h"
 #include "store/base/broken.h"
@@ -68,6 +69,7 @@ void draft_release(struct draft *d)
 	free(d->package);
 	free(d->kind);
 	free(d->crate);
+	free(d->dep_norms);
 	free(d->package_dir);
 	fingerprint_release(&d->fp);
 	dfile_release(&d->dfile);
@@ -283,13 +285,13 @@ int draft_find_dep(struct draft *d, uint64_t fpr, struct draft_dep *ret_dep)
 	return r;
 }
 
-static int dep_input(struct draft *d, uint64_t fpr)
+static int dep_input(struct draft *d, size_t i)
 {
-	char name[512], hex[UNIT_HASH_LEN + 1];
+	char name[512], shown[512], hex[UNIT_HASH_LEN + 1];
 	struct draft_dep dep;
 	int r;
 
-	r = draft_find_dep(d, fpr, &dep);
+	r = draft_find_dep(d, d->fp.deps[i].value, &dep);
 	if (r < 0)
 		return r;
 	unit_hash_hex(dep.hash, hex);
@@ -298,7 +300,9 @@ static int dep_input(struct draft *d, uint64_t fpr)
 	d->impure = d->impure || dep.id.flags & UNIT_IMPURE;
 	d->needs_local = d->needs_local || dep.id.flags & UNIT_LOCAL;
 	d->stamp = MAX(d->stamp, dep.id.stamp);
-	return draft_add_input(d, UNIT_DEP, name, &dep.id.recipe, dep.package);
+	d->dep_norms[i] = dep.id.norm;
+	repair_show(dep.package, d->fp.deps[i].value, shown, sizeof(shown));
+	return draft_add_input(d, UNIT_DEP, name, &dep.id.recipe, shown);
 }
 
 int draft_deps(struct draft *d)
@@ -306,8 +310,13 @@ int draft_deps(struct draft *d)
 	size_t inputs = d->obj.input_count;
 	int r = 0;
 
+	if (!d->dep_norms)
+		d->dep_norms =
+			calloc(d->fp.dep_count + 1, sizeof(*d->dep_norms));
+	if (!d->dep_norms)
+		return -ENOMEM;
 	for (size_t i = 0; r == 0 && i < d->fp.dep_count; i++)
-		r = dep_input(d, d->fp.deps[i].value);
+		r = dep_input(d, i);
 	if (r < 0)
 		d->obj.input_count = inputs;
 	return r;
@@ -529,7 +538,7 @@ static int make_recipe(struct draft *d)
 
 	buf_u8(&b, 1);
 	buf_u64(&b, d->hash);
-	buf_u64(&b, d->key.fpr);
+	buf_u64(&b, d->norm);
 	put_digest(&b, &d->key.scope);
 	put_digest(&b, &d->key.list);
 	put_digest(&b, &d->key.values);
@@ -582,7 +591,9 @@ int draft_finish(struct draft *d)
 
 	(void)clock_gettime(CLOCK_REALTIME, &now);
 	d->key.scope = *build_scope(d->build, s);
-	o->flags = (d->impure ? UNIT_IMPURE : 0) |
+	d->norm = repair_norm(&d->fp, d->dep_norms);
+	o->flags = (d->norm != d->key.fpr ? UNIT_REPAIR : 0) |
+		   (d->impure ? UNIT_IMPURE : 0) |
 		   (d->crate ? UNIT_UNHASHED : 0) |
 		   (d->is_local || d->needs_local ? UNIT_LOCAL : 0);
 	o->profile = text_of(d->profile_path);

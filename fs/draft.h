@@ -57,6 +57,7 @@ struct draft {
 	struct unit_object obj;
 	struct unit_key key;
 	struct digest recipe, outputs;
+	uint64_t *dep_norms, norm; /* fingerprints, as in repair.h */
 	int64_t stamp;
 	char **strings; /* what obj points to */
 	size_t string_count;

@@ -86,7 +86,7 @@ static int add_path(struct draft *d, enum unit_input_kind kind,
 		    const char *name)
 {
 	int fd = build_workspace_fd(d->build);
-	const char *path = name + (name[0] == INPUT_UNTRACKED[0]);
+	const char *path = name + input_mark_len(name);
 	struct unit_input in = { .kind = kind, .name = { name, strlen(name) } };
 	int64_t moved;
 	struct hashed h;
@@ -623,6 +623,24 @@ static int add_everything(struct draft *d)
 	return add_path(d, UNIT_TREE, name);
 }
 
+/* What a script that says nothing is run again for, and what it may have asked
+ * of git. */
+static int add_package(struct draft *d)
+{
+	char name[PATH_MAX + 2];
+	struct digest commit;
+	int r;
+
+	r = input_commit_value(d->view, &commit);
+	if (r == 0 && !broken("silent-commit"))
+		r = draft_add_input(d, UNIT_PLACE, INPUT_COMMIT, &commit, "");
+	(void)snprintf(name, sizeof(name), "%s%s", INPUT_PACKAGE,
+		       d->package_dir);
+	if (r < 0 || broken("silent-package"))
+		return r;
+	return add_path(d, UNIT_TREE, name);
+}
+
 /* A path that the script named, from its package's directory. */
 static int add_rerun(struct draft *d, const char *dir, struct span s)
 {
@@ -653,13 +671,14 @@ static bool says_inputs(const struct draft *d)
 
 /*
  * The script's own unit knows where its package is: its source's directory.
- * A script that did not say what it looks at is not shared when it is local:
- * cargo compares the times of all files of the package.
+ * For a script that did not say what it looks at, cargo compares the time of
+ * the package's newest file; what counts here is what is in all of them.
  */
 static int run_inputs(struct draft *d)
 {
 	_cleanup_(buf_release) struct buf output = { 0 }, root = { 0 };
 	char dir[PATH_MAX];
+	bool silent = false;
 	int r;
 
 	r = look_at_output(d, &output, &root);
@@ -669,20 +688,22 @@ static int run_inputs(struct draft *d)
 		const struct fingerprint_local *l = &d->fp.locals[i];
 		struct fingerprint_newest newest;
 
-		if (l->kind == FINGERPRINT_PRECALCULATED &&
-		    fingerprint_newest_parse(l->text, &newest))
-			r = -EPERM;
+		silent = silent || (l->kind == FINGERPRINT_PRECALCULATED &&
+				    fingerprint_newest_parse(l->text, &newest));
 		for (size_t p = 0; r == 0 && p < l->path_count; p++)
 			r = add_rerun(d, dir, l->paths[p]);
 	}
 	if (r < 0)
 		return r;
+	if (!d->is_local && silent)
+		return -EPERM;
 	/* Cargo trusts a package of a registry; and one that says what it
 	 * looks at is taken at its word. */
 	if (!d->is_local)
 		return says_inputs(d) ? 0 : add_everything(d);
 	d->package_dir = strdup(dir);
-	return d->package_dir ? add_everything(d) : -ENOMEM;
+	r = d->package_dir ? add_everything(d) : -ENOMEM;
+	return r < 0 || !silent ? r : add_package(d);
 }
 
 int draft_impure(struct draft *d)

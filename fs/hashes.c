@@ -359,6 +359,9 @@ static int walk_entry(struct walk *w, int dirfd, const struct dirent *d,
 		return r;
 	if (S_ISDIR(st.st_mode))
 		return walk_subdir(w, dirfd, name, depth);
+	/* A worktree's says where it is. */
+	if (w->skip && strcmp(name, ".git") == 0)
+		return 0;
 	took(w, &st);
 	if (S_ISLNK(st.st_mode))
 		return walk_link(w, dirfd, name);

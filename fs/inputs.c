@@ -7,11 +7,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "fs/build.h"
 #include "fs/cargo/layout.h"
+#include "fs/commit.h"
 #include "fs/hashes.h"
 #include "fs/mount.h"
 #include "fs/outside.h"
@@ -64,6 +66,14 @@ int input_place_value(const char *path, struct digest *ret_value)
 	return path ? digest_of(path, strlen(path), ret_value) : -ENOENT;
 }
 
+int input_commit_value(struct view *v, struct digest *ret_value)
+{
+	char commit[COMMIT_MAX];
+	int r = commit_of(v->workspace, commit);
+
+	return r < 0 ? r : digest_of(commit, strlen(commit), ret_value);
+}
+
 /* Names in a list have no NUL, and more than PATH_MAX bytes never. */
 static int copy_name(struct span_str name, char ret_name[PATH_MAX])
 {
@@ -91,6 +101,22 @@ static bool is_left_out(int dirfd, const char *name)
 						     AT_SYMLINK_NOFOLLOW) == 0);
 }
 
+/* Packages within the package are none of its own. */
+static bool is_not_of_package(int dirfd, const char *name)
+{
+	char path[NAME_MAX + 16];
+
+	if (is_left_out(dirfd, name))
+		return true;
+	(void)snprintf(path, sizeof(path), "%s/Cargo.toml", name);
+	return faccessat(dirfd, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+size_t input_mark_len(const char *name)
+{
+	return name[0] == INPUT_UNTRACKED[0] || name[0] == INPUT_PACKAGE[0];
+}
+
 int input_look(struct view *v, struct build *b, const struct unit_input *in,
 	       struct hashed *ret_hashed)
 {
@@ -101,13 +127,16 @@ int input_look(struct view *v, struct build *b, const struct unit_input *in,
 	r = copy_name(in->name, name);
 	if (r < 0)
 		return r;
-	path += name[0] == INPUT_UNTRACKED[0];
+	path += input_mark_len(name);
 	/* What the view holds is known by its unit, and cannot be read here. */
 	if (view_contains_path(v, path))
 		return -EXDEV;
 	if (in->kind == UNIT_TREE)
 		return hashes_tree(hashes, build_workspace_fd(b), path,
-				   path == name ? NULL : is_left_out,
+				   path == name ? NULL
+				   : name[0] == INPUT_PACKAGE[0]
+					   ? is_not_of_package
+					   : is_left_out,
 				   ret_hashed);
 	return hashes_file(hashes, build_workspace_fd(b), path, ret_hashed);
 }
@@ -122,7 +151,7 @@ static int file_value(struct view *v, struct build *b,
 	if (r < 0)
 		return r;
 	*ret_value = h.digest;
-	*ret_time = in->name.p[0] == INPUT_UNTRACKED[0] ? 0 : h.mtime;
+	*ret_time = input_mark_len(in->name.p) > 0 ? 0 : h.mtime;
 	return 0;
 }
 
@@ -147,6 +176,8 @@ int input_value(struct view *v, struct build *b, const struct unit_input *in,
 		}
 		return input_env_value(build_getenv(b, name), ret_value);
 	case UNIT_PLACE:
+		if (strcmp(name, INPUT_COMMIT) == 0)
+			return input_commit_value(v, ret_value);
 		return input_place_value(strcmp(name, "workspace") == 0
 						 ? v->workspace
 						 : v->mount->mountpoint,

@@ -7,10 +7,12 @@
  *	UNIT_TREE	digest of all below the directory (hashes.h)
  *	UNIT_ENV	digest of the variable's value; "*" is the environment
  *	UNIT_DEP	recipe of the unit, which must be KNOWN in the view
- *	UNIT_PLACE	digest of where "workspace" or "target" is
+ *	UNIT_PLACE	digest of where "workspace" or "target" is, or of the
+ *			workspace's "commit"
  *
  * A source whose name begins with INPUT_UNTRACKED counts, but cargo does not
- * look at its time.
+ * look at its time. A tree whose name begins with INPUT_PACKAGE is a package
+ * without those in it, of which cargo knows the newest file (newest.h).
  */
 #ifndef FS_INPUTS_H
 #define FS_INPUTS_H
@@ -25,7 +27,11 @@ struct node;
 struct view;
 
 #define INPUT_UNTRACKED "?"
+#define INPUT_PACKAGE "^"
 #define INPUT_ENVIRONMENT "*"
+#define INPUT_COMMIT "commit"
+/* Bytes before the path in a name. */
+size_t input_mark_len(const char *name);
 
 /* A name of UNIT_DEP: "<profile's path>/<H>", or "./<H>": in the same. */
 struct dep_name {
@@ -42,6 +48,7 @@ uint64_t dep_profile(struct view *v, uint64_t own, const struct dep_name *dep);
 /* The value of a variable that is not set. */
 int input_env_value(const char *value, struct digest *ret_value);
 int input_place_value(const char *path, struct digest *ret_value);
+int input_commit_value(struct view *v, struct digest *ret_value);
 
 /* The same of a source or a tree, with its times. */
 struct hashed;

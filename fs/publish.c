@@ -146,6 +146,8 @@ static int make_known(struct job *j)
 		.values = d->key.values,
 		.recipe = d->recipe,
 		.fpr = d->key.fpr,
+		.here = d->key.fpr,
+		.norm = d->norm,
 		.stamp = d->stamp,
 		.flags = d->obj.flags | UNIT_STORED,
 	};

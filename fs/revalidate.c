@@ -19,6 +19,7 @@
 #include "fs/mount.h"
 #include "fs/notify.h"
 #include "fs/publish.h"
+#include "fs/repair.h"
 #include "fs/unhashed.h"
 #include "fs/units.h"
 #include "fs/view.h"
@@ -194,6 +195,9 @@ static void look_at_inputs(struct round *r, struct item *it,
 			look_at_dep(r, it, &obj.inputs[i], out, depth);
 		else
 			look_at_input(r, &obj.inputs[i], out);
+	if (out->same && obj.flags & UNIT_REPAIR &&
+	    repair_unit(r->view, r->build, it->profile, it->hash, &obj) > 0)
+		r->changed = true;
 	unit_object_release(&obj);
 	buf_release(&in.bytes);
 }

@@ -25,7 +25,7 @@ struct units {
 	uint64_t events;	    /* see unit.begun */
 };
 
-#define IDENTITY_VERSION 1
+#define IDENTITY_VERSION 2
 
 /* --- the hash ---------------------------------------------------------- */
 
@@ -87,7 +87,7 @@ static struct unit **fpr_slot(struct view *v, uint64_t fpr)
 
 static void set_known(struct view *v, struct unit *u)
 {
-	struct unit **slot = fpr_slot(v, u->id.fpr);
+	struct unit **slot = fpr_slot(v, u->id.here);
 
 	u->state = UNIT_KNOWN;
 	u->fpr_next = *slot;
@@ -97,7 +97,7 @@ static void set_known(struct view *v, struct unit *u)
 /* Before its state or its identity changes. */
 static void unset_known(struct view *v, struct unit *u)
 {
-	struct unit **at = fpr_slot(v, u->id.fpr);
+	struct unit **at = fpr_slot(v, u->id.here);
 
 	if (u->state != UNIT_KNOWN)
 		return;
@@ -114,7 +114,7 @@ struct unit *unit_by_fingerprint_locked(struct view *v, uint64_t fpr,
 
 	*ret_count = 0;
 	for (struct unit *u = *fpr_slot(v, fpr); u; u = u->fpr_next) {
-		if (u->id.fpr != fpr)
+		if (u->id.here != fpr)
 			continue;
 		found = u;
 		++*ret_count;
@@ -153,6 +153,8 @@ static void encode(const struct unit_identity *id, struct buf *b)
 	buf_put(b, id->values.b, DIGEST_LEN);
 	buf_put(b, id->recipe.b, DIGEST_LEN);
 	buf_u64(b, id->fpr);
+	buf_u64(b, id->here);
+	buf_u64(b, id->norm);
 	buf_u64(b, (uint64_t)id->stamp);
 	buf_u32(b, id->flags);
 }
@@ -179,6 +181,8 @@ bool unit_identity_decode(const void *p, size_t len,
 	    !take_digest(&r, &ret_id->recipe))
 		return false;
 	ret_id->fpr = take_u64(&r);
+	ret_id->here = take_u64(&r);
+	ret_id->norm = take_u64(&r);
 	ret_id->stamp = (int64_t)take_u64(&r);
 	ret_id->flags = take_u32(&r);
 	return !r.bad && r.left == 0;

@@ -42,12 +42,15 @@ enum unit_flag {
 	UNIT_LOCAL = 1 << 2,
 	/* Its outputs carry no H; see unhashed.h. */
 	UNIT_UNHASHED = 1 << 3,
+	/* Its fingerprint differs from checkout to checkout; see repair.h. */
+	UNIT_REPAIR = 1 << 4,
 };
 
 struct unit_identity {
 	struct digest scope, list, values; /* with H and fpr: its key */
 	struct digest recipe; /* all of the above, and its dependencies' */
-	uint64_t fpr;	      /* cargo's fingerprint */
+	uint64_t fpr;	      /* cargo's fingerprint, in the store */
+	uint64_t here, norm;  /* in this view, and in none: see repair.h */
 	int64_t stamp;	      /* its newest file: dependants may not be older */
 	uint32_t flags;	      /* enum unit_flag */
 };

@@ -14,6 +14,7 @@
 #include "fs/cargo/layout.h"
 #include "fs/inputs.h"
 #include "fs/mount.h"
+#include "fs/repair.h"
 #include "fs/unhashed.h"
 #include "fs/units.h"
 #include "fs/view.h"
@@ -117,8 +118,17 @@ static bool is_profile(const struct search *s, struct span_str profile)
 
 /*
  * Objects of one key differ in cargo's fingerprint only. The newest is the
- * best guess; with a wrong one cargo compiles.
+ * best guess; with a wrong one cargo compiles. Of those that differ in times of
+ * sources only the first is as good, and is what most dependants were built
+ * with.
  */
+static bool is_preferred(const struct search *s, const struct unit_object *obj)
+{
+	if (obj->flags & UNIT_REPAIR && !(obj->flags & UNIT_UNHASHED))
+		return obj->created < s->created;
+	return obj->created > s->created;
+}
+
 static int on_object(uint64_t fpr, const void *object, size_t len, void *arg)
 {
 	struct search *s = arg;
@@ -129,8 +139,8 @@ static int on_object(uint64_t fpr, const void *object, size_t len, void *arg)
 	r = unit_object_decode(object, len, &obj);
 	if (r < 0)
 		return r == -ENOMEM ? r : 0;
-	better = (s->object.len == 0 || obj.created > s->created) &&
-		 is_profile(s, obj.profile);
+	better = is_profile(s, obj.profile) &&
+		 (s->object.len == 0 || is_preferred(s, &obj));
 	if (better)
 		s->created = obj.created;
 	unit_object_release(&obj);
@@ -207,6 +217,8 @@ static int bind_found(struct search *s)
 		.values = s->key.values,
 		.recipe = obj.recipe,
 		.fpr = s->fpr,
+		.here = s->fpr,
+		.norm = s->fpr,
 		.stamp = s->stamp,
 		.flags = obj.flags | UNIT_STORED,
 	};
@@ -214,6 +226,9 @@ static int bind_found(struct search *s)
 		      s->stamp, s->wink->build);
 	if (r == 0)
 		why_winked(s->wink->view, &obj);
+	if (r == 0 && obj.flags & UNIT_REPAIR)
+		(void)repair_unit(s->wink->view, s->wink->build, s->profile,
+				  s->key.hash, &obj);
 	unit_object_release(&obj);
 	return r;
 }

@@ -122,6 +122,14 @@ static void print_scope(const struct why_item *it)
 	print_values(it->then, it->now, m->origin);
 }
 
+/* A dependency is shown as its package and its fingerprint. */
+static int word_len(struct span_str s)
+{
+	const char *end = s.len ? memchr(s.p, ' ', s.len) : NULL;
+
+	return (int)(end ? (size_t)(end - s.p) : s.len);
+}
+
 static void print_reason(const struct why_item *it)
 {
 	const struct why_miss *m = &it->miss;
@@ -144,7 +152,7 @@ static void print_reason(const struct why_item *it)
 		(void)printf(m->absent ? "dependency %.*s was missed"
 				       : "dependency %.*s is another than in "
 					 "%.*s",
-			     TEXT(m->then), TEXT(m->origin));
+			     word_len(m->then), m->then.p, TEXT(m->origin));
 		break;
 	case WHY_GUARD:
 		(void)printf("guard: it holds the path '%.*s', and here that "

@@ -105,6 +105,19 @@ compiled() {
 	is "${got% }" "$want" "$name"
 }
 
+# units_rest: nothing was published for a while
+units_rest() {
+	local i last='' now same=0
+	for ((i = 0; i < 240; i++)); do
+		now=$(stat_of .units.count 2>/dev/null)
+		if [ "$now" = "$last" ]; then same=$((same + 1)); else same=0; fi
+		[ $same -ge 10 ] && return
+		last=$now
+		sleep 0.5
+	done
+	return 1
+}
+
 # artifacts DIR: digests of what a build without incremental data must give
 # twice: libraries and programs
 artifacts() {

@@ -91,19 +91,6 @@ VERBS=("build -p app --features more" "build -p app --bins --examples"
 	"test --workspace --no-run" "bench --workspace --no-run"
 	"test -p app --doc" "clippy --workspace")
 
-# at_rest: the publisher has nothing more to do
-at_rest() {
-	local i last='' now same=0
-	for ((i = 0; i < 240; i++)); do
-		now=$(stat_of .units.count 2>/dev/null)
-		if [ "$now" = "$last" ]; then same=$((same + 1)); else same=0; fi
-		[ $same -ge 10 ] && return
-		last=$now
-		sleep 0.5
-	done
-	return 1
-}
-
 verb_is_there() {
 	[ "${1%% *}" != clippy ] || [ -x "$TOOLCHAIN/bin/cargo-clippy" ]
 }
@@ -193,7 +180,7 @@ written_over() {
 	user_says 2 "the next version, in the same files"
 	back
 	user_says 1 "and the first again, with old times"
-	at_rest
+	units_rest
 	new_version 2
 	find cdy -type f -exec touch -d 2001-02-03 {} +
 	user_says 2 "and the next again, when all is known"
@@ -203,7 +190,7 @@ written_over() {
 	user_says 3 "a third"
 	new_version 4
 	user_says 4 "and a fourth at once"
-	at_rest
+	units_rest
 	cd "$W" && git clone -q a e
 	mount_view "$W/e/target" -o wink || return
 	cd e || return
@@ -220,7 +207,7 @@ body() { # [PART...]
 	mount_view "$W/a/target" -o wink || { nok "mount" && return; }
 	cd a && build_all && cd "$W" || return
 	is "$(a/target/debug/user) $(a/target/debug/app)" "1 107" "the first build"
-	at_rest || nok "the publisher ends"
+	units_rest || nok "the publisher ends"
 	for part in ${*:-all_verbs partial written_over}; do
 		"$part"
 	done

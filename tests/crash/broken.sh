@@ -70,6 +70,8 @@ mounts() {
 		revalidate-stale   1 cargo/wink.sh other_checkouts
 		scope-config       1 cargo/wink.sh configurations
 		settle-recheck     5 fuse/posix.sh -f settled_raced
+		silent-commit      1 cargo/wink-repair.sh differs
+		silent-package     1 cargo/wink-repair.sh elsewhere in_place
 		unhashed-loser     1 cargo/wink-kinds.sh written_over
 		unhashed-owner     1 cargo/wink-kinds.sh written_over
 		unsynced-mark      2 crash/powercut.sh 12 {}
