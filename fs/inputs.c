@@ -88,7 +88,7 @@ static int copy_name(struct span_str name, char ret_name[PATH_MAX])
  * Build output below a package's directory, and what is no part of it. A
  * mount point is a view's, or another's; a module may be called "target", too.
  */
-static bool is_left_out(int dirfd, const char *name)
+bool input_is_left_out(int dirfd, const char *name)
 {
 	_cleanup_close_ int fd = -1;
 
@@ -106,7 +106,7 @@ static bool is_not_of_package(int dirfd, const char *name)
 {
 	char path[NAME_MAX + 16];
 
-	if (is_left_out(dirfd, name))
+	if (input_is_left_out(dirfd, name))
 		return true;
 	(void)snprintf(path, sizeof(path), "%s/Cargo.toml", name);
 	return faccessat(dirfd, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
@@ -136,7 +136,7 @@ int input_look(struct view *v, struct build *b, const struct unit_input *in,
 				   path == name ? NULL
 				   : name[0] == INPUT_PACKAGE[0]
 					   ? is_not_of_package
-					   : is_left_out,
+					   : input_is_left_out,
 				   ret_hashed);
 	return hashes_file(hashes, build_workspace_fd(b), path, ret_hashed);
 }

@@ -17,6 +17,7 @@
 #ifndef FS_INPUTS_H
 #define FS_INPUTS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "store/digest.h"
@@ -49,6 +50,9 @@ uint64_t dep_profile(struct view *v, uint64_t own, const struct dep_name *dep);
 int input_env_value(const char *value, struct digest *ret_value);
 int input_place_value(const char *path, struct digest *ret_value);
 int input_commit_value(struct view *v, struct digest *ret_value);
+
+/* Not a part of an untracked tree, for hashes_tree(). */
+bool input_is_left_out(int dirfd, const char *name);
 
 /* The same of a source or a tree, with its times. */
 struct hashed;

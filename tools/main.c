@@ -12,9 +12,9 @@
 #include "tools/verbs.h"
 
 const struct verb *const verb_table[] = {
-	&verb_mount, &verb_umount,  &verb_run,	 &verb_views,
-	&verb_units, &verb_why,	    &verb_stats, &verb_fsck,
-	&verb_drop,  &verb_version, &verb_help,	 NULL,
+	&verb_mount,   &verb_umount, &verb_run,	 &verb_views,  &verb_units,
+	&verb_why,     &verb_stats,  &verb_fsck, &verb_verify, &verb_drop,
+	&verb_version, &verb_help,   NULL,
 };
 
 const struct verb *verb_find(const char *name)

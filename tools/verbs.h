@@ -27,6 +27,7 @@ extern const struct verb verb_units;
 extern const struct verb verb_why;
 extern const struct verb verb_stats;
 extern const struct verb verb_fsck;
+extern const struct verb verb_verify;
 extern const struct verb verb_drop;
 extern const struct verb verb_version;
 extern const struct verb verb_help;
@@ -60,6 +61,7 @@ enum long_option {
 	OPT_VIEW,
 	OPT_UNIT,
 	OPT_PROMETHEUS,
+	OPT_SAMPLE,
 	OPT_READ_DATA,
 	OPT_REPAIR,
 };

@@ -5,7 +5,7 @@
 # pages and completion tell of the same verbs and options as the help.
 . "$(dirname "$0")/lib.sh"
 
-VERBS="mount umount run views units why stats fsck drop version help"
+VERBS="mount umount run views units why stats fsck verify drop version help"
 
 test_help() {
 	local v
@@ -40,7 +40,7 @@ test_mistakes() {
 		says "$v: where the help is" "targetfs help $v"
 		prefixed "$v: messages name the program"
 	done
-	for v in views stats fsck version; do
+	for v in views stats fsck verify version; do
 		want=2
 		[ "$v" != fsck ] || want=16
 		gives $want "$v: unexpected argument" $v surplus
