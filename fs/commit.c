@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "fs/outside.h"
 #include "store/base/io.h"
 #include "store/base/macros.h"
 
@@ -25,19 +26,31 @@ static int join(char ret[PATH_MAX], const char *dir, const char *path)
 	return n < 0 || n >= PATH_MAX ? -ENAMETOOLONG : 0;
 }
 
-/* The first line, behind @prefix; -ENOENT: it begins otherwise. */
-static int read_line(const char *dir, const char *name, const char *prefix,
-		     char ret[PATH_MAX])
+static int read_text(const char *mountpoint, const char *dir, const char *name,
+		     void **ret_text)
 {
-	_cleanup_free_ void *text = NULL;
-	char path[PATH_MAX];
-	const char *s;
+	char path[PATH_MAX], real[PATH_MAX];
 	size_t len;
 	int r;
 
 	r = join(path, dir, name);
 	if (r == 0)
-		r = read_small_file(AT_FDCWD, path, FILE_MAX, &text, &len);
+		r = outside_resolve(mountpoint, path, true, real);
+	return r < 0 ? r
+		     : read_small_file(AT_FDCWD, real, FILE_MAX, ret_text,
+				       &len);
+}
+
+/* The first line, behind @prefix; -ENOENT: it begins otherwise. */
+static int read_line(const char *mountpoint, const char *dir, const char *name,
+		     const char *prefix, char ret[PATH_MAX])
+{
+	_cleanup_free_ void *text = NULL;
+	const char *s;
+	size_t len;
+	int r;
+
+	r = read_text(mountpoint, dir, name, &text);
 	if (r < 0)
 		return r;
 	s = text;
@@ -54,21 +67,31 @@ static int read_line(const char *dir, const char *name, const char *prefix,
 
 /* ".git" of the workspace or above it, or what a file of that name leads to;
  * "": there is none. */
-static int find_repository(const char *workspace, char ret_dir[PATH_MAX])
+static int find_repository(const char *workspace, const char *mountpoint,
+			   char ret_dir[PATH_MAX])
 {
-	char dir[PATH_MAX], git[PATH_MAX], path[PATH_MAX], *slash;
+	char dir[PATH_MAX], git[PATH_MAX], real[PATH_MAX], path[PATH_MAX];
+	char *slash;
 	struct stat st;
 	int r;
 
 	r = join(dir, "", workspace);
 	for (; r == 0; *slash = '\0') {
 		r = join(git, dir, ".git");
-		if (r == 0 && stat(git, &st) == 0) {
+		if (r == 0)
+			r = outside_resolve(mountpoint, git, true, real);
+		if (r == 0) {
+			if (stat(real, &st) < 0)
+				return -errno;
 			if (S_ISDIR(st.st_mode))
-				return join(ret_dir, "", git);
-			r = read_line(dir, ".git", "gitdir: ", path);
+				return join(ret_dir, "", real);
+			r = read_line(mountpoint, dir, ".git",
+				      "gitdir: ", path);
 			return r < 0 ? r : join(ret_dir, dir, path);
 		}
+		if (r != -ENOENT)
+			return r;
+		r = 0;
 		slash = strrchr(dir, '/');
 		if (!slash)
 			break;
@@ -77,17 +100,14 @@ static int find_repository(const char *workspace, char ret_dir[PATH_MAX])
 	return r;
 }
 
-static int find_packed(const char *dir, const char *ref,
+static int find_packed(const char *mountpoint, const char *dir, const char *ref,
 		       char ret_commit[PATH_MAX])
 {
 	_cleanup_free_ void *text = NULL;
-	char path[PATH_MAX];
-	size_t len, n = strlen(ref);
+	size_t n = strlen(ref);
 	int r;
 
-	r = join(path, dir, "packed-refs");
-	if (r == 0)
-		r = read_small_file(AT_FDCWD, path, FILE_MAX, &text, &len);
+	r = read_text(mountpoint, dir, "packed-refs", &text);
 	if (r < 0)
 		return r;
 	for (const char *l = text; l; l = strchr(l, '\n')) {
@@ -107,33 +127,36 @@ static int find_packed(const char *dir, const char *ref,
 }
 
 /* A worktree has its own HEAD, and shares the branches. */
-static int find_ref(const char *dir, const char *ref, char ret_commit[PATH_MAX])
+static int find_ref(const char *mountpoint, const char *dir, const char *ref,
+		    char ret_commit[PATH_MAX])
 {
 	char common[PATH_MAX], path[PATH_MAX];
 	int r;
 
-	r = read_line(dir, "commondir", "", path);
+	r = read_line(mountpoint, dir, "commondir", "", path);
 	if (r == 0)
 		r = join(common, dir, path);
 	else if (r == -ENOENT)
 		r = join(common, "", dir);
 	if (r == 0)
-		r = read_line(common, ref, "", ret_commit);
-	return r == -ENOENT ? find_packed(common, ref, ret_commit) : r;
+		r = read_line(mountpoint, common, ref, "", ret_commit);
+	return r == -ENOENT ? find_packed(mountpoint, common, ref, ret_commit)
+			    : r;
 }
 
-int commit_of(const char *workspace, char ret_commit[COMMIT_MAX])
+int commit_of(const char *workspace, const char *mountpoint,
+	      char ret_commit[COMMIT_MAX])
 {
 	char dir[PATH_MAX], ref[PATH_MAX], commit[PATH_MAX] = "";
 	int r;
 
-	r = find_repository(workspace, dir);
+	r = find_repository(workspace, mountpoint, dir);
 	if (r == 0 && dir[0] != '\0') {
-		r = read_line(dir, "HEAD", "ref: ", ref);
+		r = read_line(mountpoint, dir, "HEAD", "ref: ", ref);
 		if (r == 0)
-			r = find_ref(dir, ref, commit);
+			r = find_ref(mountpoint, dir, ref, commit);
 		else if (r == -ENOENT)
-			r = read_line(dir, "HEAD", "", commit);
+			r = read_line(mountpoint, dir, "HEAD", "", commit);
 	}
 	if (r < 0)
 		return r;

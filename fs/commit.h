@@ -10,8 +10,9 @@
 
 /*
  * Its name, "" outside of any repository. -ENOENT: HEAD leads nowhere, or to
- * where we do not look (reftable).
+ * where we do not look (reftable). -EXDEV: into @mountpoint.
  */
-int commit_of(const char *workspace, char ret_commit[COMMIT_MAX]);
+int commit_of(const char *workspace, const char *mountpoint,
+	      char ret_commit[COMMIT_MAX]);
 
 #endif

@@ -623,8 +623,8 @@ static int add_everything(struct draft *d)
 	return add_path(d, UNIT_TREE, name);
 }
 
-/* What a script that says nothing is run again for, and what it may have asked
- * of git. */
+/* What a script that says nothing is run again for; and what it may have looked
+ * at elsewhere in the workspace, or asked of git. */
 static int add_package(struct draft *d)
 {
 	char name[PATH_MAX + 2];
@@ -636,9 +636,11 @@ static int add_package(struct draft *d)
 		r = draft_add_input(d, UNIT_PLACE, INPUT_COMMIT, &commit, "");
 	(void)snprintf(name, sizeof(name), "%s%s", INPUT_PACKAGE,
 		       d->package_dir);
-	if (r < 0 || broken("silent-package"))
-		return r;
-	return add_path(d, UNIT_TREE, name);
+	if (r == 0 && !broken("silent-package"))
+		r = add_path(d, UNIT_TREE, name);
+	if (r == 0 && !broken("silent-workspace"))
+		r = add_path(d, UNIT_TREE, INPUT_UNTRACKED ".");
+	return r;
 }
 
 /* A path that the script named, from its package's directory. */
@@ -702,8 +704,10 @@ static int run_inputs(struct draft *d)
 	if (!d->is_local)
 		return says_inputs(d) ? 0 : add_everything(d);
 	d->package_dir = strdup(dir);
-	r = d->package_dir ? add_everything(d) : -ENOMEM;
-	return r < 0 || !silent ? r : add_package(d);
+	r = d->package_dir ? 0 : -ENOMEM;
+	if (r == 0 && silent)
+		r = add_package(d);
+	return r < 0 ? r : add_everything(d);
 }
 
 int draft_impure(struct draft *d)

@@ -69,7 +69,7 @@ int input_place_value(const char *path, struct digest *ret_value)
 int input_commit_value(struct view *v, struct digest *ret_value)
 {
 	char commit[COMMIT_MAX];
-	int r = commit_of(v->workspace, commit);
+	int r = commit_of(v->workspace, view_mountpoint(v), commit);
 
 	return r < 0 ? r : digest_of(commit, strlen(commit), ret_value);
 }

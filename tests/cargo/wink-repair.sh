@@ -30,16 +30,18 @@ silent() { # DIR
 	echo 1 >silent/data/n
 	echo 'pub fn n() -> &'"'static"' str { env!("N") }' >silent/src/lib.rs
 	echo 'fn main() { println!("{}", silent::n()); }' >user/src/main.rs
-	# asks git, but not whether that has changed
+	# asks git and looks outside, but does not say so
 	mkdir -p commit/src
 	sed 's/top/commit/; /workspace/,$d' Cargo.toml >commit/Cargo.toml
 	cat >commit/build.rs <<-'TXT'
 		fn main() {
 		    let git = std::process::Command::new("git").args(["rev-parse", "HEAD"]).output().unwrap();
-		    println!("cargo:rustc-env=N={}", String::from_utf8(git.stdout).unwrap().trim());
+		    let outside = std::fs::read_to_string("../outside").unwrap();
+		    println!("cargo:rustc-env=N={} {}", String::from_utf8(git.stdout).unwrap().trim(), outside.trim());
 		}
 	TXT
 	echo 'fn main() { println!("{}", env!("N")); }' >commit/src/main.rs
+	echo 1 >outside
 	cat >build.rs <<-'TXT'
 		fn main() {
 		    let n = std::fs::read_to_string("silent/data/n").unwrap();
@@ -137,8 +139,14 @@ differs() {
 	git -c user.name=t -c user.email=t@t commit -q --allow-empty -m two
 	mount_view "$W/g/target" -o wink || return
 	cargo build -q --offline --workspace
-	is "$(target/debug/commit)" "$(git rev-parse HEAD)" \
+	is "$(target/debug/commit)" "$(git rev-parse HEAD) 1" \
 		"at another commit, a script that asks for it does"
+	cd "$W" || return
+	git clone -q a h && echo 2 >h/outside && touch -d 2001-02-03 h/outside
+	mount_view "$W/h/target" -o wink && cd h || return
+	cargo build -q --offline --workspace
+	is "$(target/debug/commit)" "$(git rev-parse HEAD) 2" \
+		"where a file beside the package differs, it does"
 	cd "$W" || return
 }
 

@@ -72,6 +72,7 @@ mounts() {
 		settle-recheck     5 fuse/posix.sh -f settled_raced
 		silent-commit      1 cargo/wink-repair.sh differs
 		silent-package     1 cargo/wink-repair.sh elsewhere in_place
+		silent-workspace   1 cargo/wink-repair.sh differs
 		unhashed-loser     1 cargo/wink-kinds.sh written_over
 		unhashed-owner     1 cargo/wink-kinds.sh written_over
 		unsynced-mark      2 crash/powercut.sh 12 {}
