@@ -250,7 +250,8 @@ static void look(struct round *r, struct item *it, unsigned depth)
 
 /* --- the trigger ------------------------------------------------------- */
 
-static bool is_lock_file(struct view *v, uint64_t ino)
+/* It is alone when nobody but the asker has it open: then nobody can hold it. */
+static bool is_lock_file(struct view *v, uint64_t ino, bool *ret_alone)
 {
 	struct node *n;
 	bool is = false;
@@ -261,6 +262,7 @@ static bool is_lock_file(struct view *v, uint64_t ino)
 	     nm = nm->node_next)
 		is = is || strcmp(nm->s, ".cargo-lock") == 0 ||
 		     strcmp(nm->s, ".cargo-build-lock") == 0;
+	*ret_alone = n && n->handles <= 1;
 	lock_release(&v->lock);
 	return is;
 }
@@ -282,7 +284,7 @@ static bool name_in_locks(struct view *v, uint64_t ino, char ret_name[64])
 
 /*
  * Another build holds the lock: its units may not change below it. The kernel
- * keeps the locks of this mount, so it is asked.
+ * keeps the locks of this mount, so it is asked. Asking can take 10 ms.
  */
 static bool is_held(struct view *v, uint64_t ino)
 {
@@ -323,8 +325,10 @@ static void free_items(struct round *r)
 void revalidate_opened(struct view *v, uint64_t ino, pid_t tid)
 {
 	struct round r = { .view = v };
+	bool alone;
 
-	if (!v->mount->wink || !is_lock_file(v, ino) || is_held(v, ino))
+	if (!v->mount->wink || !is_lock_file(v, ino, &alone) ||
+	    (!alone && is_held(v, ino)))
 		return;
 	r.build = build_of(v, tid);
 	why_began(v, r.build);

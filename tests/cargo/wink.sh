@@ -12,7 +12,7 @@
 TIMEOUT=900
 
 QUICK=(other_checkouts inputs_differ not_ours without)
-PARTS=("${QUICK[@]}" dep_rebuilt dep_other dep_missing
+PARTS=("${QUICK[@]}" lock_held dep_rebuilt dep_other dep_missing
 	another_lock reborn_later reborn_at_once yet_to_come sources_change environments configurations wrappers
 	becomes_another in_the_mount remote places aliases silent_macros)
 
@@ -149,6 +149,18 @@ inputs_differ() {
 	old core/src/inner.rs
 	build
 	says . 208 "back at once"
+}
+
+# Units may not change below a build that is going on.
+lock_held() {
+	cd b || return
+	find . -name '*.rs' -not -path './target/*' -exec touch {} +
+	flock target/debug/.cargo-lock sleep 3 &
+	sleep 1
+	built "again core_ leaf mac script" \
+		"while another build holds the lock, nothing is dated anew"
+	wait $!
+	cd "$W" || return
 }
 
 # One target directory, and cargo in another workspace with the same names.
