@@ -31,7 +31,10 @@ build_variant() {
 # compilers' work. `check-long' has all of it.
 slow_below_sanitizers="
 	tests/cargo/host.sh tests/cargo/knowledge.sh tests/cargo/readers.sh
-	tests/cargo/same-bytes.sh tests/cargo/sharing.sh tests/crash/kill9.sh
+	tests/cargo/run-wink.sh tests/cargo/same-bytes.sh tests/cargo/sharing.sh
+	tests/cargo/units.sh tests/cargo/verify.sh tests/cargo/wink-kinds.sh
+	tests/cargo/wink-many.sh tests/cargo/wink-options.sh
+	tests/cargo/wink-repair.sh tests/crash/kill9.sh
 	tests/crash/powercut.sh tests/oracle/oracle.sh tests/oracle/selftest.sh
 	tests/suites/fio.sh"
 # Always left out below ThreadSanitizer: strace waits for ever for the
@@ -64,7 +67,8 @@ test_variant() {
 			-x open_orders_unknown") ;;
 	break) plain+=(env TARGETFS_BROKEN="$dir/targetfs") ;;
 	esac
-	TAIL=0 run "$name: make check" "${plain[@]}" make -C "$dir" -j "$jobs" check "$@" || r=1
+	# Tests wait for cargo, the disk and the clock as well.
+	TAIL=0 run "$name: make check" "${plain[@]}" make -C "$dir" -j $((jobs + 1)) check "$@" || r=1
 	read -r p f s < <(awk '
 		/^# (PASS|XFAIL):/ { p += $3 }
 		/^# (FAIL|XPASS|ERROR):/ { f += $3 }
