@@ -16,6 +16,7 @@
 #include "fs/build.h"
 #include "fs/cargo/layout.h"
 #include "fs/inputs.h"
+#include "fs/log.h"
 #include "fs/mount.h"
 #include "fs/notify.h"
 #include "fs/publish.h"
@@ -327,10 +328,16 @@ void revalidate_opened(struct view *v, uint64_t ino, pid_t tid)
 	struct round r = { .view = v };
 	bool alone;
 
-	if (!v->mount->wink || !is_lock_file(v, ino, &alone) ||
-	    (!alone && is_held(v, ino)))
+	if (!v->mount->wink || !is_lock_file(v, ino, &alone))
 		return;
+	if (!alone && is_held(v, ino)) {
+		log_debug("view %u: another build is going on", v->id);
+		return;
+	}
 	r.build = build_of(v, tid);
+	if (!r.build)
+		log_debug("view %u: process %d is no build of it", v->id,
+			  (int)tid);
 	why_began(v, r.build);
 	if (r.build && kernel_forgets(v->mount) && build_begins(r.build)) {
 		/* What was edited before it could be hashed is seen by that. */
@@ -339,6 +346,9 @@ void revalidate_opened(struct view *v, uint64_t ino, pid_t tid)
 		r.changed = unhashed_expire_losers(v);
 		for (size_t i = 0; i < r.count; i++)
 			look(&r, &r.items[i], 0);
+		log_debug("view %u: build %" PRIu64 ": %zu units compared%s",
+			  v->id, build_number(r.build), r.count,
+			  r.changed ? ", and some changed" : "");
 		if (r.changed)
 			(void)notify_changed(v->mount);
 	}

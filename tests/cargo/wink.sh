@@ -88,7 +88,14 @@ published() { # COUNT: units of this store, waits for them
 units() { stat_of .units.count 2>/dev/null || echo 0; }
 shown() { stat_of ".views[] | select(.name == \"$1\") | .daemon.units_winked_in"; }
 build() { cargo build -q --offline --workspace "$@"; }
-says() { is "$("$1/target/debug/leaf")" "$2" "$3"; }
+says() {
+	local got
+	got=$("$1/target/debug/leaf")
+	if [ "$got" = "$2" ]; then ok "$3"; else
+		nok "$3" "got '$got', wanted '$2'; the log:" \
+			"$(tail -n 30 "$(store_dir)/log")"
+	fi
+}
 
 # built WANT NAME ARG...: these crates are compiled, no other
 built() {
@@ -534,6 +541,7 @@ body() {
 
 run() {
 	need git jq
+	export TARGETFS_DEBUG=1
 	cargo_env
 	no_registry_crates
 	# shellcheck disable=SC2086 # names
