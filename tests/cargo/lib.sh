@@ -14,6 +14,8 @@ fi
 export CARGO_NET_OFFLINE=true CARGO_TERM_COLOR=never CARGO_TERM_QUIET=false
 unset CARGO_TARGET_DIR CARGO_BUILD_TARGET_DIR CARGO_INCREMENTAL RUSTFLAGS \
 	RUSTC_WRAPPER CARGO_BUILD_BUILD_DIR
+# `make -j's jobserver is two descriptors, which cargo would look for.
+unset MAKEFLAGS MFLAGS MAKELEVEL CARGO_MAKEFLAGS
 
 # shellcheck source-path=SCRIPTDIR source=../lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
