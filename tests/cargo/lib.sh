@@ -107,6 +107,36 @@ compiled() {
 	is "${got% }" "$want" "$name"
 }
 
+# package NAME [LINE...]: its Cargo.toml
+package() {
+	printf '[package]\nname = "%s"\nversion = "0.1.0"\nedition = "2021"\n' "$1"
+	shift
+	[ $# = 0 ] || printf '%s\n' "$@"
+}
+
+# app_and_util DIR: a workspace with a program and the library that it uses
+app_and_util() {
+	mkdir -p "$1"/{app,util}/src
+	printf '[workspace]\nresolver = "2"\nmembers = ["app", "util"]\n' \
+		>"$1/Cargo.toml"
+	package util >"$1/util/Cargo.toml"
+	echo 'pub fn n() -> u32 { 7 }' >"$1/util/src/lib.rs"
+	package app '[dependencies]' 'util = { path = "../util" }' \
+		>"$1/app/Cargo.toml"
+	echo 'fn main() { println!("{}", util::n()); }' >"$1/app/src/main.rs"
+	(cd "$1" && cargo generate-lockfile -q --offline)
+}
+
+# published COUNT: waits until the store has so many units
+published() {
+	local i
+	for ((i = 0; i < 120; i++)); do
+		[ "$(stat_of .units.count 2>/dev/null || echo 0)" -ge "$1" ] && return
+		sleep 0.5
+	done
+	return 1
+}
+
 # units_rest: nothing was published for a while
 units_rest() {
 	local i last='' now same=0

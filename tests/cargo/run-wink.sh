@@ -9,15 +9,8 @@ TIMEOUT=600
 
 # One library, one program that can end in several ways.
 tiny() { # DIR
-	mkdir -p "$1"/{app,util}/src
-	cd "$1" || return
-	printf '[workspace]\nresolver = "2"\nmembers = ["app", "util"]\n' >Cargo.toml
-	printf '[package]\nname = "util"\nversion = "0.1.0"\nedition = "2021"\n' \
-		>util/Cargo.toml
-	echo 'pub fn n() -> u32 { 7 }' >util/src/lib.rs
-	printf '[package]\nname = "app"\nversion = "0.1.0"\nedition = "2021"\n[dependencies]\nutil = { path = "../util" }\n' \
-		>app/Cargo.toml
-	cat >app/src/main.rs <<-'TXT'
+	app_and_util "$1"
+	cat >"$1/app/src/main.rs" <<-'TXT'
 		fn main() {
 		    let arg = std::env::args().nth(1).unwrap_or_default();
 		    println!("{}", util::n());
@@ -25,17 +18,7 @@ tiny() { # DIR
 		    std::process::exit(arg.parse().unwrap_or(0));
 		}
 	TXT
-	cargo generate-lockfile -q --offline
 	cd "$W" || return
-}
-
-published() { # COUNT
-	local i
-	for ((i = 0; i < 120; i++)); do
-		[ "$(stat_of .units.count 2>/dev/null || echo 0)" -ge "$1" ] && return
-		sleep 0.5
-	done
-	return 1
 }
 
 copy() { # TO: another checkout, to be mounted by run

@@ -9,28 +9,10 @@ TIMEOUT=600
 
 # util <- app; util has a build script
 tiny() { # DIR
-	mkdir -p "$1"/{app,util}/src
-	cd "$1" || return
-	printf '[workspace]\nresolver = "2"\nmembers = ["app", "util"]\n' >Cargo.toml
-	printf '[package]\nname = "util"\nversion = "0.1.0"\nedition = "2021"\n' \
-		>util/Cargo.toml
+	app_and_util "$1"
 	echo 'fn main() { println!("cargo:rerun-if-changed=build.rs"); }' \
-		>util/build.rs
-	echo 'pub fn n() -> u32 { 7 }' >util/src/lib.rs
-	printf '[package]\nname = "app"\nversion = "0.1.0"\nedition = "2021"\n[dependencies]\nutil = { path = "../util" }\n' \
-		>app/Cargo.toml
-	echo 'fn main() { println!("{}", util::n()); }' >app/src/main.rs
-	cargo generate-lockfile -q --offline
+		>"$1/util/build.rs"
 	cd "$W" || return
-}
-
-published() { # COUNT
-	local i
-	for ((i = 0; i < 120; i++)); do
-		[ "$(stat_of .units.count 2>/dev/null || echo 0)" -ge "$1" ] && return
-		sleep 0.5
-	done
-	return 1
 }
 
 tf() { "$TARGETFS" "$@" --store "$(store_dir)" 2>"$W/err"; }

@@ -40,15 +40,6 @@ tiny() { # DIR
 	cd "$W" || return
 }
 
-published() { # COUNT
-	local i
-	for ((i = 0; i < 120; i++)); do
-		[ "$(stat_of .units.count 2>/dev/null || echo 0)" -ge "$1" ] && return
-		sleep 0.5
-	done
-	return 1
-}
-
 # verify WANT-STATUS WANT NAME: how many of how many are same, differ, are gone
 verify() {
 	local rc=0

@@ -7,12 +7,6 @@
 . "$(dirname "$0")/lib.sh"
 TIMEOUT=600
 
-package() { # NAME [LINE...]
-	printf '[package]\nname = "%s"\nversion = "0.1.0"\nedition = "2021"\n' "$1"
-	shift
-	printf '%s\n' "$@"
-}
-
 # util <- app, which looks at a variable; place holds its path; each has a
 # program, but util
 tiny() { # DIR
@@ -29,15 +23,6 @@ tiny() { # DIR
 		>place/src/main.rs
 	cargo generate-lockfile -q --offline
 	cd "$W" || return
-}
-
-published() { # COUNT
-	local i
-	for ((i = 0; i < 120; i++)); do
-		[ "$(stat_of .units.count 2>/dev/null || echo 0)" -ge "$1" ] && return
-		sleep 0.5
-	done
-	return 1
 }
 
 tf() { "$TARGETFS" "$@" --store "$(store_dir)" 2>"$W/err"; }

@@ -7,21 +7,6 @@
 . "$(dirname "$0")/lib.sh"
 TIMEOUT=600
 
-# util <- app
-tiny() { # DIR
-	mkdir -p "$1"/{app,util}/src
-	cd "$1" || return
-	printf '[workspace]\nresolver = "2"\nmembers = ["app", "util"]\n' >Cargo.toml
-	printf '[package]\nname = "util"\nversion = "0.1.0"\nedition = "2021"\n' \
-		>util/Cargo.toml
-	echo 'pub fn n() -> u32 { 7 }' >util/src/lib.rs
-	printf '[package]\nname = "app"\nversion = "0.1.0"\nedition = "2021"\n[dependencies]\nutil = { path = "../util" }\n' \
-		>app/Cargo.toml
-	echo 'fn main() { println!("{}", util::n()); }' >app/src/main.rs
-	cargo generate-lockfile -q --offline
-	cd "$W" || return
-}
-
 units() { stat_of .units.count; }
 
 # with OPTIONS NAME WANT [SOURCE]: another checkout, mounted so, compiles these
@@ -42,7 +27,7 @@ with() {
 body() {
 	local n=0 count
 	own_cargo_home
-	tiny "$W/a" || { nok "make the project" && return; }
+	app_and_util "$W/a" || { nok "make the project" && return; }
 	with "" "without any" "app util"
 	with nopublish "nopublish alone" "app util"
 	with wink,nowink "wink, taken back" "app util"

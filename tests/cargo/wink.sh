@@ -77,15 +77,6 @@ tiny() { # DIR
 	commit
 }
 
-published() { # COUNT: units of this store, waits for them
-	local i
-	for ((i = 0; i < 120; i++)); do
-		[ "$(units)" -ge "$1" ] && return
-		sleep 0.5
-	done
-	return 1
-}
-
 units() { stat_of .units.count 2>/dev/null || echo 0; }
 shown() { stat_of ".views[] | select(.name == \"$1\") | .daemon.units_winked_in"; }
 build() { cargo build -q --offline --workspace "$@" || nok "a build in $PWD"; }
