@@ -33,7 +33,7 @@ struct latency {
 	struct lock lock;
 	struct cond wake;
 	bool stop; /* lock */
-	/* thread only */
+	/* the thread's own */
 	uint64_t seen;
 	unsigned slow, silent;
 	int fd;
@@ -44,6 +44,13 @@ bool latency_is_here(void)
 	return access(DEVICE, W_OK) == 0;
 }
 
+static void let_go(struct latency *l)
+{
+	if (l->fd >= 0)
+		(void)close(l->fd);
+	l->fd = -1;
+}
+
 static void hold(struct latency *l)
 {
 	static const int32_t usec = 0;
@@ -52,17 +59,12 @@ static void hold(struct latency *l)
 		return;
 	l->fd = open(DEVICE, O_WRONLY | O_CLOEXEC);
 	if (l->fd >= 0 && write(l->fd, &usec, sizeof(usec)) < 0)
-		l->fd = (close(l->fd), -1);
+		let_go(l);
 }
 
-static void let_go(struct latency *l)
-{
-	if (l->fd >= 0)
-		(void)close(l->fd);
-	l->fd = -1;
-}
-
-static void tick_locked(struct latency *l) REQUIRES(l->lock)
+/* Without the lock: a request must not wait for the device. False: there has
+ * been none for long. */
+static bool tick(struct latency *l)
 {
 	uint64_t now = __atomic_load_n(&l->requests, __ATOMIC_RELAXED);
 	uint64_t n = now - l->seen;
@@ -74,22 +76,27 @@ static void tick_locked(struct latency *l) REQUIRES(l->lock)
 		hold(l);
 	else if (l->slow >= SLOW_TICKS)
 		let_go(l);
-	if (l->silent >= SILENT_TICKS)
-		__atomic_store_n(&l->awake, false, __ATOMIC_RELAXED);
+	return l->silent < SILENT_TICKS;
 }
 
 static void *latency_run(void *arg)
 {
 	struct latency *l = arg;
+	bool awake;
 
 	lock_acquire(&l->lock);
 	while (!l->stop) {
 		if (!__atomic_load_n(&l->awake, __ATOMIC_RELAXED)) {
 			cond_wait(&l->wake, &l->lock);
+			l->silent = 0;
 			continue;
 		}
 		(void)cond_wait_for(&l->wake, &l->lock, TICK_NSEC);
-		tick_locked(l);
+		lock_release(&l->lock);
+		awake = tick(l);
+		lock_acquire(&l->lock);
+		if (!awake)
+			__atomic_store_n(&l->awake, false, __ATOMIC_RELAXED);
 	}
 	lock_release(&l->lock);
 	let_go(l);
@@ -134,7 +141,6 @@ void latency_stop(struct latency *l)
 static void wake_thread(struct latency *l)
 {
 	lock_acquire(&l->lock);
-	l->silent = 0;
 	__atomic_store_n(&l->awake, true, __ATOMIC_RELAXED);
 	cond_signal(&l->wake);
 	lock_release(&l->lock);

@@ -38,9 +38,9 @@ static void open_slowly(struct work *w)
 	struct opened o;
 	int r = do_open(s->view, s->ino, s->fi.flags, &o);
 
+	/* Only writers wait for a disk. */
 	if (r == 0)
 		written(s->view, s->ino, s->req);
-
 	reply_open(s->req, r, &s->fi, &o);
 	free(s);
 }

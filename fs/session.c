@@ -34,8 +34,8 @@
 #include "fs/log.h"
 #include "fs/mount.h"
 #include "fs/ops.h"
-#include "fs/publish.h"
 #include "fs/privilege.h"
+#include "fs/publish.h"
 #include "fs/settle.h"
 
 /* linux/magic.h */
@@ -290,8 +290,10 @@ static void close_all(struct mount *m)
 	settler_stop(m->settler, SETTLE_AT_END_MSEC);
 	m->settler = NULL;
 	/* What has settled is committed, and what is committed published. */
-	list_foreach(l, &m->views)(void)
-		flush_now(list_entry(l, struct view, link));
+	list_foreach(l, &m->views)
+	{
+		(void)flush_now(list_entry(l, struct view, link));
+	}
 	publisher_stop(m->publisher);
 	m->publisher = NULL;
 	if (m->store)

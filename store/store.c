@@ -244,9 +244,12 @@ static int open_all(struct store *st, const char *path, unsigned flags)
 	r = check_format(st->root);
 	if (r == -ENOENT && flags & STORE_CREATE)
 		r = create(st);
-	/* Another process may have made it a store since. */
-	if (r == -ENOTEMPTY && check_format(st->root) != -ENOENT)
+	if (r == -ENOTEMPTY) {
+		/* Another process may have made it a store since. */
 		r = check_format(st->root);
+		if (r == -ENOENT)
+			r = -ENOTEMPTY;
+	}
 	if (r == 0)
 		r = open_dirs(st);
 	if (r == 0)
