@@ -4,7 +4,7 @@
  * own files. In this order:
  *
  *	draft_begin	its place, fingerprint, times; -EAGAIN: it changes
- *	draft_inputs	(draft_inputs.c) what it was made from. Sources are
+ *	draft_inputs	(draft_inputs.c, draft_run.c) what it was made from. Sources are
  *			hashed now, and must not have changed since cargo began;
  *			those that have not are there after an error, too
  *	draft_deps	its dependencies, by their recipes; -EAGAIN: one is not
@@ -20,6 +20,7 @@
 #ifndef FS_DRAFT_H
 #define FS_DRAFT_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -96,6 +97,20 @@ int draft_add_input(struct draft *d, enum unit_input_kind kind,
 		    const char *shown);
 /* It is of use only where it was made: workspace and target are inputs. */
 int draft_add_place(struct draft *d);
+/* The file or the tree at a path, as it is now. -EPERM: it, or what leads to it,
+ * was changed since cargo began. */
+int draft_add_path(struct draft *d, enum unit_input_kind kind,
+		   const char *name);
+/* All variables, and the files of a package in the workspace. */
+int draft_add_everything(struct draft *d);
+/* -EBADMSG: it is none. */
+int draft_copy_path(struct span s, char ret_path[PATH_MAX]);
+/* In a package of a registry or of git: cargo trusts that it never changes. */
+bool draft_is_immutable(const struct draft *d, const char *path);
+/* The directory of the package that a source belongs to: PATH_MAX bytes. */
+int draft_find_package(struct draft *d, const char *source, char *ret_dir);
+/* draft_inputs() of a build script's run. */
+int draft_run_inputs(struct draft *d);
 /* A small file of the view; @max bytes at most (-EFBIG). */
 int draft_read(struct draft *d, const char *path, size_t max,
 	       struct buf *ret_bytes, int64_t *ret_mtime);

@@ -79,4 +79,11 @@ static inline bool span_line(struct span *rest, struct span *ret_line)
 	return true;
 }
 
+/* Whether a path is below a directory, textually. */
+static inline bool span_is_below(struct span path, struct span dir)
+{
+	return path.len > dir.len && path.p[dir.len] == '/' &&
+	       memcmp(path.p, dir.p, dir.len) == 0;
+}
+
 #endif
