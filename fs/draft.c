@@ -462,8 +462,6 @@ static int add_section(struct files *fs, const struct node *profile,
 
 static int add_all_locked(struct files *fs)
 {
-	static const char *const sections[] = { ".fingerprint", "build", "deps",
-						"examples" };
 	struct draft *d = fs->draft;
 	struct node *profile = node_find_locked(d->view, d->profile);
 	struct unit *u = unit_find_locked(d->view, d->profile, d->hash);
@@ -473,8 +471,8 @@ static int add_all_locked(struct files *fs)
 		return -ENOENT;
 	/* From now on a change of them is one of the unit's. */
 	u->unhashed = d->crate != NULL;
-	for (size_t i = 0; r == 0 && i < ARRAY_LEN(sections); i++)
-		r = add_section(fs, profile, sections[i]);
+	for (size_t i = 0; r == 0 && i < LAYOUT_UNIT_DIRS; i++)
+		r = add_section(fs, profile, layout_unit_dirs[i]);
 	return r;
 }
 

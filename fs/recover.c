@@ -67,15 +67,13 @@ static void drop_unit_in(struct view *v, struct node *dir, const char *unit)
 
 static void drop_unit(struct view *v, const char *path, const struct layout *l)
 {
-	static const char *const dirs[] = { "deps", "examples", "build",
-					    ".fingerprint" };
 	struct node *profile = view_walk_locked(v, path, l->profile_len);
 	struct node *build;
 
 	if (!profile)
 		return;
-	for (size_t i = 0; i < ARRAY_LEN(dirs); i++) {
-		struct node *dir = subdir(v, profile, dirs[i]);
+	for (size_t i = 0; i < LAYOUT_UNIT_DIRS; i++) {
+		struct node *dir = subdir(v, profile, layout_unit_dirs[i]);
 
 		if (dir)
 			drop_unit_in(v, dir, l->unit);

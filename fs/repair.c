@@ -231,7 +231,7 @@ static int compute(struct repair *re, uint64_t *ret_here, uint64_t *ret_norm)
 static int find_files(struct repair *re, uint64_t *ret_json, uint64_t *ret_hash)
 {
 	struct view *v = re->view;
-	struct name *json = NULL, *hash = NULL;
+	struct name *json, *hash = NULL;
 	struct node *dir = NULL;
 	struct unit *u;
 
@@ -239,10 +239,7 @@ static int find_files(struct repair *re, uint64_t *ret_json, uint64_t *ret_hash)
 	u = unit_find_locked(v, re->profile, re->hash);
 	if (u && u->state == UNIT_KNOWN)
 		dir = unit_fingerprint_locked(v, u);
-	for (json = dir ? dir->dir.first : NULL; json; json = json->next)
-		if (json->len > 5 &&
-		    strcmp(json->s + json->len - 5, ".json") == 0)
-			break;
+	json = dir ? unit_json_locked(dir) : NULL;
 	if (json)
 		hash = name_find_locked(v, dir, json->s, json->len - 5U);
 	if (hash) {

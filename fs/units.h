@@ -110,6 +110,8 @@ struct unit *units_next_locked(struct view *v, const struct unit *u);
 
 /* The directory of its fingerprint, NULL: there is none. */
 struct node *unit_fingerprint_locked(struct view *v, const struct unit *u);
+/* The name of the first json in such a directory; NULL: there is none. */
+struct name *unit_json_locked(const struct node *dir);
 /* Something of it has changed: nothing is known of it any more. */
 void unit_open_locked(struct view *v, struct unit *u);
 

@@ -410,11 +410,10 @@ static void take_names(struct job *j)
 		h = layout_unit_of(nm->s, nm->len);
 		if (h && h > nm->s + 1)
 			j->package = strndup(nm->s, (size_t)(h - nm->s) - 1);
-		nm = dir->dir.first;
-	}
-	for (; nm && !j->kind; nm = nm->next)
-		if (nm->len > 5 && strcmp(nm->s + nm->len - 5, ".json") == 0)
+		nm = unit_json_locked(dir);
+		if (nm)
 			j->kind = strndup(nm->s, (size_t)nm->len - 5);
+	}
 	lock_release(&v->lock);
 }
 

@@ -67,6 +67,10 @@ static struct span rest_of(struct span part)
 	return span_of(part.p);
 }
 
+const char *const layout_unit_dirs[LAYOUT_UNIT_DIRS] = { ".fingerprint",
+							 "build", "deps",
+							 "examples" };
+
 static const char *const sections[] = { "deps",	       "build",
 					"examples",    ".fingerprint",
 					"incremental", NULL };

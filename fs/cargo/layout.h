@@ -118,6 +118,10 @@ struct layout {
 	struct span file;
 };
 
+/* The directories of a profile where names carry a unit's H. */
+#define LAYOUT_UNIT_DIRS 4
+extern const char *const layout_unit_dirs[LAYOUT_UNIT_DIRS];
+
 /* @path is relative to the target directory, "debug/deps/libx-H.rlib". */
 struct layout layout_classify(const char *path);
 
